@@ -1,0 +1,97 @@
+"""Carries one account forward in time and counts what happens to it. Every engine lives its accounts by these functions."""
+
+from __future__ import annotations
+
+from sim.engines.tally import moved, served, stayed_until
+from sim.model import account as law_of
+from sim.model.account import (
+    DECIDE,
+    EXIT,
+    PHASE,
+    RESTART,
+    SERVICE_END,
+    SERVICE_START,
+    STAYED,
+    VIOLATE,
+)
+from sim.model.jit import NEVER, inlined
+from sim.model.tables import END
+
+ROOM_FOR_LOG = 64
+"""Rows that must be free in the log before an account goes on."""
+
+LATER, AT_DESK, NEEDS_STRIKES, NEEDS_LOG = range(4)
+"""Why an account stopped: nothing more up to the time given; it stands before a limited desk; its memory or the log is full."""
+
+
+@inlined
+def _apply(law, tally, me, entries, strikes, what, now):  # type: ignore[no-untyped-def]
+    """Apply one event; returns the move or `STAYED`."""
+    if what == EXIT:
+        return law_of.leave_by_exit(law, me, entries, now)
+    if what == VIOLATE:
+        kind, severity, detected = law_of.violate(law, me, now)
+        tally.violations[me.segment, kind, severity, 1 if detected else 0] += 1
+        return STAYED
+    if what == DECIDE:
+        return law_of.decide(law, me, entries, strikes, now)
+    if what == RESTART:
+        return law_of.restart(law, me, entries, now)
+    if what == SERVICE_START:
+        entered_service = law_of.begin_service(law, me, entries, now)
+        served(law, tally, me, now, entered_service)
+        return STAYED
+    if what == SERVICE_END:
+        return law_of.end_service(law, me, entries, now)
+    if what == PHASE:
+        law_of.turn_phase(law, me, now)
+        return STAYED
+    return law_of.hit_by_wave(law, me, entries, now)
+
+
+@inlined
+def live(law, tally, me, entries, strikes, now, until, stop_at_desk):  # type: ignore[no-untyped-def]
+    """Live an account from `now` through its events up to and including `until`.
+
+    With `stop_at_desk` it stops as soon as it has entered a state before a limited desk, at whatever time that is.
+
+    Returns
+    -------
+    status, at
+        `LATER` and the time of the next event (`NEVER` if there is none); `AT_DESK` and the time of entry; or `NEEDS_STRIKES`, `NEEDS_LOG` and
+        the time of an event that was not applied: make room and call again.
+    """
+    while True:
+        at, what = law_of.next_event(law, me)
+        if at < now:
+            at = now
+        if at > until:
+            return LATER, at
+        if me.logged != 0 and tally.logged[0] + 1 >= tally.log.shape[0]:
+            return NEEDS_LOG, at
+        if what == DECIDE and not law_of.room_for_strike(law, me, strikes, at):
+            return NEEDS_STRIKES, at
+        now = at
+        state = me.state
+        entered = me.entered
+        move = _apply(law, tally, me, entries, strikes, what, now)
+        if move != STAYED:
+            stayed_until(tally, me, state, entered, now)
+            moved(law, tally, me, entries, move, now)
+            if stop_at_desk and law_of.is_limited(law, me):
+                return AT_DESK, now
+    return LATER, NEVER
+
+
+@inlined
+def start(law, tally, me, entries, segment, account, joins, logged):  # type: ignore[no-untyped-def]
+    """The account joins and is counted; `entries` must be all zero."""
+    me.logged = 1 if logged else 0
+    move = law_of.born(law, me, entries, segment, account, joins)
+    moved(law, tally, me, entries, move, joins)
+
+
+@inlined
+def finish(law, tally, me):  # type: ignore[no-untyped-def]
+    """The run ends: count the time in the state that the account is then in."""
+    stayed_until(tally, me, me.state, me.entered, law.constants[END])

@@ -1,0 +1,63 @@
+"""The scan over a segment: accounts whose first event lies after the end are counted on the spot and cost no memory; the others are listed."""
+
+from __future__ import annotations
+
+from sim.engines.tally import interval, stayed_until
+from sim.model import account as law_of
+from sim.model.account import PHASE
+from sim.model.jit import compiled, inlined
+from sim.model.tables import END, START
+
+
+@inlined
+def is_idle(law, me, entries, segment, account, joins):  # type: ignore[no-untyped-def]
+    """Whether nothing happens to an account up to the end, beyond its joining. `me` and `entries` are scratch memory."""
+    entries[:] = 0
+    law_of.born(law, me, entries, segment, account, joins)
+    if law_of.is_limited(law, me):
+        return False
+    while True:
+        at, what = law_of.next_event(law, me)
+        if at > law.constants[END]:
+            return True
+        if what != PHASE:
+            return False
+        law_of.turn_phase(law, me, at)
+
+
+@inlined
+def count_idle(law, tally, me, segment, joins):  # type: ignore[no-untyped-def]
+    """Count an account that joins and then stays in the start state."""
+    place = interval(tally, joins)
+    state = law.constants[START]
+    tally.moves[place, segment, 0, 0] += 1
+    tally.ever[segment, state] += 1
+    if law.bans[state] != 0:
+        tally.first_bans[place, segment, 0] += 1
+    stayed_until(tally, me, state, joins, law.constants[END])
+
+
+@compiled
+def scan(law, tally, scratch, entries, segment, first, last, keep_below, found):  # type: ignore[no-untyped-def]
+    """Go through accounts `first` to `last - 1` of a segment until `found` is full.
+
+    Accounts below `keep_below` are listed even if they are idle: their histories are wanted.
+
+    Returns
+    -------
+    listed, next
+        How many places of `found` are filled, and the account to go on with.
+    """
+    me = scratch[0]
+    listed = 0
+    account = first
+    while account < last and listed < len(found):
+        joins = law_of.join_time(law, segment, account)
+        if joins <= law.constants[END]:
+            if account < keep_below or not is_idle(law, me, entries, segment, account, joins):
+                found[listed] = account
+                listed += 1
+            else:
+                count_idle(law, tally, me, segment, joins)
+        account += 1
+    return listed, account

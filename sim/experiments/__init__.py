@@ -1,0 +1,6 @@
+"""Experiments over runs.
+
+======================  ======================================================
+`replications.py`       one scenario, one or several independent replications
+======================  ======================================================
+"""

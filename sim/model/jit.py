@@ -1,0 +1,63 @@
+"""Numba, set up in one place: every compiled function of the package is made by `compiled`.
+
+``compiled`` is ``numba.njit`` with the package's settings: cached on disk, the GIL released, NumPy's rules for division, no fast-math (the
+law's arithmetic must not be reordered), and no reference counting: compiled code only reads and writes arrays that Python holds, and counting
+references to two dozen tables at each small function made a run eight times slower. Set ``NUMBA_DISABLE_JIT=1`` to run the same functions as plain Python, for a debugger or for coverage.
+
+``ndtri`` (the inverse of the normal distribution function) is SciPy's own compiled routine, called from compiled code by its address: the symbol
+is registered under a fixed name so that functions that call it can still be cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.extending import get_cython_function_address
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+NEVER = 2**62
+"""A time that does not come, in microseconds; sums of two such values still fit an int64."""
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function with the package's settings (lazily, at its first call). It must not make arrays: its caller does."""
+    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile a small function and have the machine-code optimiser expand it where it is called."""
+    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function))
+
+
+def _scipy_ndtri() -> Callable[[float], float]:
+    if numba.config.DISABLE_JIT:
+        from scipy.special import ndtri as plain
+
+        return cast(Callable[[float], float], plain)
+    import llvmlite.binding
+
+    address = get_cython_function_address("scipy.special.cython_special", "ndtri")
+    llvmlite.binding.add_symbol("enforcement_sim_ndtri", address)
+    external = numba.types.ExternalFunction("enforcement_sim_ndtri", numba.types.float64(numba.types.float64))
+    return cast(Callable[[float], float], external)
+
+
+ndtri = _scipy_ndtri()
+"""Inverse of the standard normal distribution function (SciPy's), callable from compiled functions."""
+
+
+def entry_point(function: Callable[..., Any], *arguments: object) -> Callable[..., Any]:
+    """Machine-code entry of a compiled function for arguments of just these types.
+
+    Calling it skips the look-up of types that a call of `function` makes each time, four fifths of the cost of a short call. It must be called
+    with arguments of the same types, by position.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    dispatcher = cast(Any, function)
+    dispatcher.compile(signature)
+    return cast(Callable[..., Any], dispatcher.overloads[signature].entry_point)

@@ -1,0 +1,45 @@
+"""Draws over a whole segment: who is hit by an order for an exact count."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.model.draws import uniform
+from sim.model.jit import compiled
+
+
+@compiled
+def _draws_below(key, segment_code, accounts, draw_code, threshold, draws, numbers):  # type: ignore[no-untyped-def]
+    """Collect draws below a threshold with their accounts, as many as there is room for; returns how many there are."""
+    found = 0
+    for account in range(accounts):
+        u = uniform(key, segment_code, account, draw_code, 0)
+        if u < threshold:
+            if found < len(draws):
+                draws[found] = u
+                numbers[found] = account
+            found += 1
+    return found
+
+
+def cutoff(
+    key: npt.NDArray[Any], segment_code: int, accounts: int, draw_code: int, count: int
+) -> tuple[float, int]:
+    """Draw and index of the last of the `count` accounts of a segment with the smallest draws (law, "Waves"; ties by index).
+
+    Memory is proportional to `count`, not to `accounts`: one pass collects the draws below a threshold that almost always leaves enough of them.
+    """
+    share = count / accounts
+    threshold = min(1.0, share + (8.0 * math.sqrt(count) + 16.0) / accounts)
+    while True:
+        room = min(accounts, int(threshold * accounts + 8.0 * math.sqrt(threshold * accounts) + 64))
+        draws, numbers = np.empty(room), np.empty(room, np.int64)
+        found = _draws_below(key, np.uint64(segment_code), accounts, np.uint64(draw_code), threshold, draws, numbers)
+        if count <= found <= room:
+            last = np.lexsort((numbers[:found], draws[:found]))[count - 1]
+            return float(draws[last]), int(numbers[last])
+        threshold = 1.0 if found < count else threshold * 0.9

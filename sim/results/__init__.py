@@ -1,0 +1,12 @@
+"""Tables with their columns and units, the summary, and the folder that keeps them.
+
+===================  ==========================================================================
+`columns.py`         every table: columns, types, units
+`tables.py`          from the tally of a replication to its tables
+`summary.py`         measures with 95 % limits
+`intervals.py`       Wilson and Student limits
+`content.py`         hash of a table's content
+`manifest.py`        what it takes to make the same run again
+`store.py`           the results folder: written whole or not at all, read when asked for
+===================  ==========================================================================
+"""

@@ -1,0 +1,54 @@
+"""The hash of a table's content: of its columns, types and values, not of the bytes of a file. No engine, thread or worker count may change it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from sim.results.columns import Column
+
+_NULL = np.int64(-(2**63))
+
+
+class ContentHash:
+    """SHA-256 of a table that comes in parts; how it was parted does not show."""
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        self.columns = columns
+        self.rows = 0
+        self._parts = {column.name: hashlib.sha256() for column in columns}
+
+    def add(self, part: pd.DataFrame) -> None:
+        """Add the next rows."""
+        self.rows += len(part)
+        for column in self.columns:
+            self._parts[column.name].update(_canonical(part[column.name], column))
+
+    def hexdigest(self) -> str:
+        """Hash of everything added so far."""
+        whole = hashlib.sha256()
+        for column in self.columns:
+            whole.update(f"{column.name}\0{column.type}\0{self._parts[column.name].hexdigest()}\n".encode())
+        return whole.hexdigest()
+
+
+def _canonical(values: pd.Series, column: Column) -> bytes:
+    """Little-endian bytes of a column; names as their length and UTF-8, so that the numbering of categories does not show."""
+    if column.type == "category":
+        words = [_word(name) for name in values.cat.categories] + [_word("")]
+        return b"".join([words[code] for code in values.cat.codes.to_numpy()])
+    if column.type == "nullable int":
+        return values.to_numpy(dtype=np.int64, na_value=_NULL).astype("<i8").tobytes()
+    if column.type == "time":
+        return values.to_numpy().astype("datetime64[us]").astype("<i8").tobytes()
+    if column.type == "float":
+        numbers = values.to_numpy(dtype=np.float64) + 0.0
+        return np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
+    return values.to_numpy().astype("<i8" if column.type == "int" else "u1").tobytes()
+
+
+def _word(name: object) -> bytes:
+    text = str(name).encode()
+    return len(text).to_bytes(4, "little") + text

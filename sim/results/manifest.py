@@ -1,0 +1,68 @@
+"""The manifest: what it takes to make the same run again, and on what it was made."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from sim.results.tables import Codes
+
+PACKAGES = ("enforcement-sim", "numpy", "numba", "scipy", "simpy", "pandas", "pyarrow", "pydantic", "ruamel.yaml")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def categories(codes: Codes) -> dict[str, list[str]]:
+    """Names that each categorical column may hold, in file order."""
+    names = codes.names
+    states = list(names.states)
+    return {
+        "segment": list(names.segments),
+        "state": states,
+        "from_state": states,
+        "to_state": states,
+        "cause": list(codes.causes),
+        "kind": list(names.kinds),
+        "severity": list(names.severities),
+        "desk": list(names.desks),
+    }
+
+
+def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
+    """Manifest of a run, but for its tables' hashes, which the store adds.
+
+    Parameters
+    ----------
+    settings
+        Seed, replications, engine and histories, as they were asked for.
+    wall_seconds
+        Duration of the run.
+    """
+    scenario = codes.scenario
+    return {
+        "scenario": {
+            "name": scenario.name,
+            "title": scenario.spec.title,
+            "file": None if scenario.file is None else str(scenario.file),
+            "sha256": scenario.sha256(),
+        },
+        **settings,
+        "versions": versions(),
+        "platform": platform.platform(),
+        "command": sys.argv,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(wall_seconds, 3),
+        "categories": categories(codes),
+    }

@@ -1,0 +1,277 @@
+"""From the integer tally of one replication to its tables, as pandas frames with the columns of `sim.results.columns`.
+
+Almost everything follows from the count of moves per grid interval: occupancy is the running sum of moves in less moves out, a queue the running sum
+of entries less services started less those who left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sim.engines.tally import Tally, bucket_middle
+from sim.model.schedule import DAY_US, UNLIMITED
+from sim.model.tables import Names, Tables
+from sim.scenario import Scenario
+
+Array = npt.NDArray[Any]
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A compiled scenario with what tables need to put names and dates to numbers."""
+
+    scenario: Scenario
+    law: Tables
+    names: Names
+
+    @property
+    def grid(self) -> Array:
+        """Grid times in microseconds since the start: multiples of `observe`, and the end."""
+        end, step = self.scenario.spec.end_us, self.scenario.spec.observe_us
+        return np.append(np.arange(0, end, step, dtype=np.int64), end)
+
+    def timestamps(self, times_us: Array) -> Array:
+        """Calendar times (``datetime64[us]``) of simulated times in microseconds."""
+        return np.datetime64(self.scenario.spec.start, "us") + times_us.astype("timedelta64[us]")
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Every cause once, in the order of the moves."""
+        return tuple(dict.fromkeys(cause for _, _, cause in self.names.moves))
+
+
+def category(codes: Array, names: Sequence[str]) -> pd.Categorical:
+    """Categorical column from numbers; -1 is empty."""
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(names), dtype=str), validate=False)
+
+
+def tables_of(tally: Tally, codes: Codes, replication: int) -> dict[str, pd.DataFrame]:
+    """All tables of one replication but its histories."""
+    moves = tally.moves.sum(axis=3)
+    occupancy = _occupancy(moves, codes.names)
+    tables = {
+        "occupancy": _occupancy_table(occupancy, codes),
+        "bans": _bans(tally, moves, occupancy, codes),
+        "transitions": _transitions(tally, codes),
+        "states": _states(tally, moves, codes),
+        "violations": _violations(tally, codes),
+        "desks": _desks(tally, moves, codes),
+        "waits": _waits(tally, moves, codes),
+    }
+    for table in tables.values():
+        table.insert(0, "replication", np.int64(replication))
+    return tables
+
+
+def _occupancy(moves: Array, names: Names) -> Array:
+    """Accounts in each state at each grid time: (G, S, X)."""
+    grid, segments, _ = moves.shape
+    change = np.zeros((grid, segments, len(names.states)), np.int64)
+    for move, (origin, to, _) in enumerate(names.moves):
+        change[:, :, to] += moves[:, :, move]
+        if origin >= 0:
+            change[:, :, origin] -= moves[:, :, move]
+    return change.cumsum(axis=0)
+
+
+def _grid_columns(codes: Codes, *sizes: int) -> list[Array]:
+    """Index columns of a dense table over (grid time, ...)."""
+    return [axis.ravel() for axis in np.indices((len(codes.grid), *sizes))]
+
+
+def _occupancy_table(occupancy: Array, codes: Codes) -> pd.DataFrame:
+    time, segment, state = _grid_columns(codes, len(codes.names.segments), len(codes.names.states))
+    return pd.DataFrame(
+        {
+            "time": codes.timestamps(codes.grid)[time],
+            "segment": category(segment, codes.names.segments),
+            "state": category(state, codes.names.states),
+            "accounts": occupancy.ravel(),
+        }
+    )
+
+
+def _bans(tally: Tally, moves: Array, occupancy: Array, codes: Codes) -> pd.DataFrame:
+    time, segment = _grid_columns(codes, len(codes.names.segments))
+    first_bans = tally.first_bans.cumsum(axis=0)
+    return pd.DataFrame(
+        {
+            "time": codes.timestamps(codes.grid)[time],
+            "segment": category(segment, codes.names.segments),
+            "joined": moves[:, :, 0].cumsum(axis=0).ravel(),
+            "ever_banned": first_bans.sum(axis=2).ravel(),
+            "banned": occupancy[:, :, codes.law.bans != 0].sum(axis=2).ravel(),
+            "wrongly_banned": first_bans[:, :, 1].ravel(),
+        }
+    )
+
+
+def _move_columns(move: Array, codes: Codes) -> dict[str, pd.Categorical]:
+    """Names of moves: from_state, to_state, cause."""
+    causes = {cause: number for number, cause in enumerate(codes.causes)}
+    triples = np.array([(origin, to, causes[cause]) for origin, to, cause in codes.names.moves], np.int64)
+    return {
+        "from_state": category(triples[move, 0], codes.names.states),
+        "to_state": category(triples[move, 1], codes.names.states),
+        "cause": category(triples[move, 2], codes.causes),
+    }
+
+
+def _transitions(tally: Tally, codes: Codes) -> pd.DataFrame:
+    """Only intervals in which a move was made have a row."""
+    time, segment, move, wrongful = np.nonzero(tally.moves)
+    return pd.DataFrame(
+        {
+            "time": codes.timestamps(codes.grid)[time],
+            "segment": category(segment, codes.names.segments),
+            **_move_columns(move, codes),
+            "wrongful": wrongful == 1,
+            "transitions": tally.moves[time, segment, move, wrongful],
+        }
+    )
+
+
+def _days(words: Array) -> Array:
+    """Days in 128-bit sums of microseconds, (…, 2) uint64: exact up to the last division."""
+    flat = words.reshape(-1, 2)
+    days = [(int(low) + (int(high) << 64)) / DAY_US for low, high in flat]
+    return np.array(days, np.float64)
+
+
+def _states(tally: Tally, moves: Array, codes: Codes) -> pd.DataFrame:
+    segment, state = (axis.ravel() for axis in np.indices((len(codes.names.segments), len(codes.names.states))))
+    entries = np.zeros((len(codes.names.segments), len(codes.names.states)), np.int64)
+    for move, (_, to, _) in enumerate(codes.names.moves):
+        entries[:, to] += moves[:, :, move].sum(axis=0)
+    return pd.DataFrame(
+        {
+            "segment": category(segment, codes.names.segments),
+            "state": category(state, codes.names.states),
+            "entries": entries.ravel(),
+            "accounts_ever": tally.ever.ravel(),
+            "account_days": _days(tally.sojourn),
+            "audience_days": _days(tally.audience),
+        }
+    )
+
+
+def _violations(tally: Tally, codes: Codes) -> pd.DataFrame:
+    segment, kind, severity = (axis.ravel() for axis in np.indices(tally.violations.shape[:3]))
+    genuine = np.array([v.genuine for v in codes.scenario.spec.violations.values()], bool)
+    counts = tally.violations.reshape(-1, 2)
+    return pd.DataFrame(
+        {
+            "segment": category(segment, codes.names.segments),
+            "kind": category(kind, codes.names.kinds),
+            "severity": category(severity, codes.names.severities),
+            "genuine": genuine[kind],
+            "violations": counts.sum(axis=1),
+            "detected": counts[:, 1],
+        }
+    )
+
+
+def _queue(desk: int, tally: Tally, moves: Array, codes: Codes) -> tuple[Array, Array, Array]:
+    """Per grid interval: accounts that came before a desk, that left it unserved, and services that ended."""
+    before = [number for number, row in enumerate(codes.law.states[0]) if row["desk"] == desk]
+    came, left, ended = (np.zeros(len(codes.grid), np.int64) for _ in range(3))
+    for move, (origin, to, cause) in enumerate(codes.names.moves):
+        made = moves[:, :, move].sum(axis=1)
+        if to in before:
+            came += made
+        if origin in before:
+            if cause == "served":
+                ended += made
+            else:
+                left += made
+    return came, left, ended
+
+
+def _staff(desk: int, codes: Codes) -> tuple[Array, Array]:
+    row = codes.law.desks[desk]
+    part = slice(row["staff_first"], row["staff_first"] + row["staff_count"])
+    return codes.law.staff_from[part], codes.law.staff[part]
+
+
+def _desks(tally: Tally, moves: Array, codes: Codes) -> pd.DataFrame:
+    time, desk = _grid_columns(codes, len(codes.names.desks))
+    waiting, busy, reviewers = (np.zeros((len(codes.grid), len(codes.names.desks)), np.int64) for _ in range(3))
+    for number in range(len(codes.names.desks)):
+        came, left, ended = _queue(number, tally, moves, codes)
+        starts = tally.starts[:, number]
+        waiting[:, number] = (came - left - starts).cumsum()
+        busy[:, number] = (starts - ended).cumsum()
+        begins, staff = _staff(number, codes)
+        reviewers[:, number] = staff[np.searchsorted(begins, codes.grid, side="right") - 1]
+    unlimited = reviewers.ravel() == UNLIMITED
+    return pd.DataFrame(
+        {
+            "time": codes.timestamps(codes.grid)[time],
+            "desk": category(desk, codes.names.desks),
+            "waiting": waiting.ravel(),
+            "busy": busy.ravel(),
+            "reviewers": pd.arrays.IntegerArray(np.where(unlimited, 0, reviewers.ravel()), unlimited),
+        }
+    )
+
+
+def wait_quantile(histogram: Array, share: float) -> float:
+    """Wait in microseconds that the given share of those served did not exceed: the middle of its bucket, off by under 0.8 %."""
+    total = int(histogram.sum())
+    if total == 0:
+        return float("nan")
+    rank = max(1, int(np.ceil(share * total)))
+    return bucket_middle(int(np.searchsorted(histogram.cumsum(), rank)))
+
+
+def _waits(tally: Tally, moves: Array, codes: Codes) -> pd.DataFrame:
+    rows = []
+    for number in range(len(codes.names.desks)):
+        _, left, _ = _queue(number, tally, moves, codes)
+        count = int(tally.starts[:, number].sum())
+        begins, staff = _staff(number, codes)
+        lengths = np.diff(np.append(begins, codes.scenario.spec.end_us))
+        unlimited = bool((staff == UNLIMITED).any())
+        staffed = 0 if unlimited else sum(int(n) * int(length) for n, length in zip(staff, lengths, strict=True))
+        waited, worked = float(_days(tally.waited[number])[0]), float(_days(tally.worked[number])[0])
+        rows.append(
+            {
+                "served": count,
+                "left": int(left.sum()),
+                "mean_hours": waited * 24.0 / count if count else float("nan"),
+                "p50_hours": wait_quantile(tally.waits[number], 0.50) / HOUR_US,
+                "p95_hours": wait_quantile(tally.waits[number], 0.95) / HOUR_US,
+                "p99_hours": wait_quantile(tally.waits[number], 0.99) / HOUR_US,
+                "utilisation": worked * DAY_US / staffed if staffed else float("nan"),
+            }
+        )
+    columns = ["served", "left", "mean_hours", "p50_hours", "p95_hours", "p99_hours", "utilisation"]
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.astype(dict.fromkeys(columns[:2], "int64") | dict.fromkeys(columns[2:], "float64"))
+    table.insert(0, "desk", category(np.arange(len(rows)), codes.names.desks))
+    return table
+
+
+def histories_of(events: Array, codes: Codes, replication: int) -> pd.DataFrame:
+    """Histories from rows of `sim.engines.tally.EVENT`, in the order given."""
+    missing = events["strikes"] < 0
+    return pd.DataFrame(
+        {
+            "replication": np.full(len(events), replication, np.int64),
+            "segment": category(events["segment"].astype(np.int64), codes.names.segments),
+            "account": events["account"].astype(np.int64),
+            "time": codes.timestamps(events["time"]),
+            **_move_columns(events["move"], codes),
+            "kind": category(events["kind"].astype(np.int64), codes.names.kinds),
+            "severity": category(events["severity"].astype(np.int64), codes.names.severities),
+            "strikes": pd.arrays.IntegerArray(np.where(missing, 0, events["strikes"]).astype(np.int64), missing),
+            "wrongful": events["wrongful"] == 1,
+        }
+    )

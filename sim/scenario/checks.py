@@ -1,0 +1,303 @@
+"""What the grammar cannot see: names that must exist, tables that add up, dates in order, states that nothing reaches.
+
+Each check takes a `View`, a scenario at one phase, and tells what it finds. Names are looked up among all that the file writes, so that
+a name whose definition has a fault of its own is not reported as unknown as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from .measures import MEASURES
+from .names import allowed
+from .quantities import Quantity, corners
+from .schema import Document, State, Wave
+from .units import UNITS_US
+from .validation import Finding, Path, Reading
+from .yaml_tree import Node
+
+MAX_GRID_POINTS = 100_000
+MAX_HORIZON_YEARS = 1_000
+TOLERANCE = 1e-9  # of a table's sum
+OWN_DRAWS = ("join", "audience", "propensity", "violation", "kind", "severity", "detection", "delay")
+
+
+@dataclass(frozen=True)
+class View:
+    """A scenario at one phase, and what its file names."""
+
+    document: Document
+    reading: Reading
+    tree: Node
+
+    def names(self, *path: str) -> Collection[str]:
+        """The names written in a mapping of the file."""
+        node = self.tree.at(*path)
+        return tuple(node.mapping) if node is not None else ()
+
+    @property
+    def severities(self) -> Collection[str]:
+        """Severities as far as they are text, with those the grammar accepted."""
+        node = self.tree.at("severities")
+        written = [item.value for item in node.value if isinstance(item.value, str)] if node is not None and isinstance(node.value, list) else []
+        return tuple(dict.fromkeys((*written, *self.document.severities)))
+
+    @property
+    def states(self) -> Collection[str]:
+        return self.names("ladder", "states")
+
+
+def findings(view: View) -> list[Finding]:
+    """Everything that is wrong with a scenario at one phase, except states that nothing reaches."""
+    return [finding for check in CHECKS for finding in check(view)]
+
+
+def end_us(document: Document) -> int | None:
+    """The end in microseconds since `start`, if the file says it."""
+    if document.end is not None:
+        return document.end.after(_start(document))
+    return round(document.horizon.value) if document.horizon is not None else None
+
+
+def _start(document: Document) -> datetime:
+    assert document.start.date is not None
+    return document.start.date
+
+
+def _unknown(name: str, names: Collection[str], what: str, path: Path) -> Iterator[Finding]:
+    if name not in names:
+        yield Finding(path, f"`{name}` is not {what}", allowed(names, name, what="there is"))
+
+
+def _sum(view: View, table: Mapping[str, Quantity], path: Path) -> Iterator[Finding]:
+    total = math.fsum(quantity.value for quantity in table.values())
+    if abs(total - 1) > TOLERANCE and view.reading.whole(*path):
+        yield Finding(path, f"the chances add up to {_percent(total)}", "they add up to 100%", whole=True)
+
+
+def _percent(value: float) -> str:
+    text = f"{value * 100:.10g}"
+    return f"{value * 100!r}%" if text == "100" else f"{text}%"
+
+
+def _calendar(view: View) -> Iterator[Finding]:
+    document, whole = view.document, view.reading.whole
+    if document.end is not None and document.horizon is not None:
+        yield Finding(("horizon",), "stands beside `end`", "write one of the two")
+        return
+    end = end_us(document)
+    if not (whole("start") and whole("end") and whole("horizon")):
+        return
+    if end is None:
+        yield Finding((), "the scenario has no end", "write `end: <date>` or `horizon: 365 days`")
+        return
+    key = "end" if document.end is not None else "horizon"
+    if end <= 0:
+        yield Finding((key,), "is not after `start`", "the run ends after it starts", whole=True)
+    elif end > MAX_HORIZON_YEARS * UNITS_US["year"]:
+        yield Finding((key,), "is too far from `start`", f"a run has at most {MAX_HORIZON_YEARS:,} years")
+    elif (datetime.max - _start(document)) // timedelta(microseconds=1) < end:
+        yield Finding((key,), "is after the year 9999", "start earlier")
+    elif (points := 1 - (-end // max(1, round(document.observe.value)))) > MAX_GRID_POINTS and whole("observe"):
+        yield Finding(("observe",), f"gives a grid of {points:,} times", f"at most {MAX_GRID_POINTS:,}: observe less often", whole=True)
+
+
+def _collisions(view: View) -> Iterator[Finding]:
+    """Names whose CRC-32 is the same would share their random numbers (`model.md`, Random numbers)."""
+    yield from _same_crc((segment, ("segments", segment)) for segment in view.document.segments)
+    draws: list[tuple[str, Path]] = [(name, ()) for name in OWN_DRAWS]
+    for name, state in view.document.ladder.states.items():
+        path: Path = ("ladder", "states", name)
+        draws += [(f"{draw}:{name}", path) for draw in ("service", "outcome")]
+        draws += [(f"{draw}:{name}/{way}", (*path, "exits", way)) for way in state.exits for draw in ("chance", "exit")]
+    draws += [(f"wave:{name}", ("waves", name)) for name in view.document.waves]
+    yield from _same_crc(draws)
+
+
+def _same_crc(named: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
+    seen: dict[int, str] = {}
+    for name, path in named:
+        other = seen.setdefault(crc32(name.encode()), name)
+        if other != name:
+            yield Finding(path, f"`{name}` and `{other}` have the same CRC-32 and would share random numbers", "rename one of them")
+
+
+def _severities(view: View) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, name in enumerate(view.document.severities):
+        if name in seen:
+            yield Finding(("severities", str(index)), f"`{name}` is named twice", "name each severity once, mildest first")
+        seen.add(name)
+
+
+def _segments(view: View) -> Iterator[Finding]:
+    start = _start(view.document)
+    for name, segment in view.document.segments.items():
+        if segment.joins is None or not view.reading.whole("start"):
+            continue
+        path = ("segments", name, "joins")
+        if segment.joins.from_.after(start) < 0:
+            yield Finding((*path, "from"), "is before `start`", "accounts join at `start` or later")
+        if segment.joins.to.after(start) < segment.joins.from_.after(start):
+            yield Finding((*path, "to"), "is before `from`", "the last account joins after the first")
+
+
+def _violations(view: View) -> Iterator[Finding]:
+    for name, kind in view.document.violations.items():
+        path = ("violations", name)
+        for segment in kind.rate:
+            yield from _unknown(segment, view.names("segments"), "a segment", (*path, "rate", segment))
+        for severity in kind.severity:
+            yield from _unknown(severity, view.severities, "a severity", (*path, "severity", severity))
+        yield from _sum(view, kind.severity, (*path, "severity"))
+
+
+def _ladder(view: View) -> Iterator[Finding]:
+    ladder = view.document.ladder
+    yield from _unknown(ladder.start, view.states, "a state", ("ladder", "start"))
+    seen: set[str] = set()
+    for index, ban in enumerate(ladder.bans or ()):
+        yield from _unknown(ban, view.states, "a state", ("ladder", "bans", str(index)))
+        if ban in seen:
+            yield Finding(("ladder", "bans", str(index)), f"`{ban}` is named twice", "name each state once")
+        seen.add(ban)
+    for name, state in ladder.states.items():
+        path = ("ladder", "states", name)
+        for way, leads in state.exits.items():
+            yield from _unknown(leads.to, view.states, "a state", (*path, "exits", way, "to"))
+        for severity, targets in state.on_violation.items():
+            yield from _unknown(severity, view.severities, "a severity", (*path, "on_violation", severity))
+            for index, target in enumerate(targets.states):
+                below = (str(index),) if targets.listed else ()
+                yield from _unknown(target, view.states, "a state", (*path, "on_violation", severity, *below))
+        yield from _at_desk(view, state, path)
+
+
+def _at_desk(view: View, state: State, path: Path) -> Iterator[Finding]:
+    """A state before a desk has `service` and `outcomes`; only such a state has them."""
+    present = {"service": state.service, "outcomes": state.outcomes, "priority": state.priority}
+    if state.desk is not None:
+        yield from _unknown(state.desk, view.names("desks"), "a desk", (*path, "desk"))
+        for key in ("service", "outcomes"):
+            if present[key] is None and view.reading.whole(*path, key):
+                yield Finding(path, f"stands before a desk but has no `{key}`", "a state with a `desk` has `service` and `outcomes`")
+    elif view.reading.whole(*path, "desk"):
+        for key, value in present.items():
+            if value is not None:
+                yield Finding((*path, key), "stands in a state without a `desk`", f"name the `desk`, or leave `{key}` out")
+    if state.outcomes is None:
+        return
+    tables = {"rightful": state.outcomes.rightful, "wrongful": state.outcomes.wrongful} if state.outcomes.split else {"": state.outcomes.rightful}
+    for mark, table in tables.items():
+        at = (*path, "outcomes", mark) if mark else (*path, "outcomes")
+        for target in table:
+            yield from _unknown(target, view.states, "a state", (*at, target))
+        yield from _sum(view, table, at)
+
+
+def _desks(view: View) -> Iterator[Finding]:
+    used = {state.desk for state in view.document.ladder.states.values() if state.desk is not None}
+    all_known = view.reading.whole("ladder", "states") and used <= set(view.names("desks"))
+    for name, desk in view.document.desks.items():
+        if name not in used and all_known:
+            yield Finding(("desks", name), "nothing uses this desk", "let a state name it as its `desk`, or remove it")
+        hours = desk.hours
+        if hours is not None and hours.from_.value == hours.to.value:
+            yield Finding(("desks", name, "hours"), "begin and end at the same time", 'for the whole day write from "00:00" to "24:00"')
+        elif hours is not None and hours.from_.text == "24:00":
+            yield Finding(("desks", name, "hours", "from"), "begin at the end of the day", 'write "00:00" of the next day')
+
+
+def _waves(view: View) -> Iterator[Finding]:
+    for name, wave in view.document.waves.items():
+        path = ("waves", name)
+        if wave.at.after(_start(view.document)) < 0 and view.reading.whole("start"):
+            yield Finding((*path, "at"), "is before `start`", "a wave comes at `start` or later")
+        yield from _unknown(wave.segment, view.names("segments"), "a segment", (*path, "segment"))
+        yield from _unknown(wave.to, view.states, "a state", (*path, "to"))
+        for index, state in enumerate(wave.states or ()):
+            yield from _unknown(state, view.states, "a state", (*path, "states", str(index)))
+        yield from _hit(view, wave, path)
+
+
+def _hit(view: View, wave: Wave, path: Path) -> Iterator[Finding]:
+    if wave.share is not None and wave.count is not None:
+        yield Finding(path, "has both `share` and `count`", "write one of the two")
+    elif wave.share is None and wave.count is None:
+        if view.reading.whole(*path):
+            yield Finding(path, "has neither `share` nor `count`", "write `share: 30%` or `count: 8`")
+    elif wave.count is not None and wave.segment in view.document.segments:
+        accounts = view.document.segments[wave.segment].accounts
+        if corners(wave.count)[1] > corners(accounts)[0]:
+            few = corners(accounts)[0]
+            yield Finding((*path, "count"), f"is more than the accounts of `{wave.segment}`", f"at most {few:,.0f}")
+
+
+def _expect(view: View) -> Iterator[Finding]:
+    end = end_us(view.document)
+    for index, expectation in enumerate(view.document.expect):
+        path = ("expect", str(index))
+        yield from _unknown(expectation.measure, tuple(MEASURES), "a measure", (*path, "measure"))
+        of_state = expectation.measure in MEASURES and MEASURES[expectation.measure].of_state
+        if expectation.segment is not None:
+            yield from _unknown(expectation.segment, view.names("segments"), "a segment", (*path, "segment"))
+        if expectation.state is not None:
+            yield from _unknown(expectation.state, view.states, "a state", (*path, "state"))
+            if not of_state and expectation.measure in MEASURES:
+                yield Finding((*path, "state"), f"`{expectation.measure}` is not of one state", "leave `state` out")
+        elif of_state:
+            yield Finding(path, f"`{expectation.measure}` is of one state", "write `state: ...`")
+        if expectation.at is not None and end is not None and view.reading.whole("start"):
+            if not 0 <= expectation.at.after(_start(view.document)) <= end:
+                yield Finding((*path, "at"), "is not within the run", "a time from `start` to the end", whole=True)
+        if expectation.below is None and expectation.above is None:
+            if view.reading.whole(*path):
+                yield Finding(path, "expects nothing", "write `below: 2%` or `above: 1%`")
+        elif expectation.below is not None and expectation.above is not None and expectation.above.value >= expectation.below.value:
+            yield Finding((*path, "above"), "is not less than `below`", "above < below")
+
+
+CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    _calendar,
+    _collisions,
+    _severities,
+    _segments,
+    _violations,
+    _ladder,
+    _desks,
+    _waves,
+    _expect,
+)
+
+
+def _names_states(view: View) -> bool:
+    """Whether every state that is named exists: a misspelt target is one fault, not two."""
+    return not any(finding.problem.endswith("is not a state") for check in (_ladder, _waves) for finding in check(view))
+
+
+def unreached(views: list[View]) -> list[Finding]:
+    """States that no account can come to: not from the start, nor by any exit, violation, outcome or wave of any phase."""
+    if not all(_names_states(view) and view.reading.whole(section) for view in views for section in ("ladder", "waves", "phases")):
+        return []
+    leads: dict[str, set[str]] = {}
+    reached = {wave.to for view in views for wave in view.document.waves.values()} | {views[0].document.ladder.start}
+    for view in views:
+        for name, state in view.document.ladder.states.items():
+            targets = {way.to for way in state.exits.values()} | {to for targets in state.on_violation.values() for to in targets.states}
+            if state.outcomes is not None:
+                targets |= {*state.outcomes.rightful, *state.outcomes.wrongful}
+            leads.setdefault(name, set()).update(targets)
+    frontier = list(reached)
+    while frontier:
+        new = leads.get(frontier.pop(), set()) - reached
+        reached |= new
+        frontier += new
+    return [
+        Finding(("ladder", "states", name), "no account can come to this state", "let an exit, a violation, an outcome or a wave lead to it, or remove it")
+        for name in views[0].document.ladder.states
+        if name not in reached
+    ]

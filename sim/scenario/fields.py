@@ -1,0 +1,172 @@
+"""What stands at the keys of a scenario file: each type reads plain values, and tells an editor what it takes (JSON Schema).
+
+`quantities`, `families` and `units` read what is measured; here are names, texts, tables of chances, targets, days of the week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from . import quantities
+from .families import AUDIENCES, DURATIONS, Variable
+from .measures import MEASURES
+from .names import NAME_PATTERN, NAME_RULE, allowed, name_fault
+from .quantities import Kind, Measured, Quantity
+from .units import Moment, Refused, day, moment, shown, time_of_day, weekdays
+from .yaml_tree import kind_of
+
+UNLIMITED = "unlimited"
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What service leads to: tables of state -> chance, in the order written; one for all accounts unless `split`."""
+
+    rightful: Mapping[str, Quantity]
+    wrongful: Mapping[str, Quantity]
+    split: bool
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The next state by number of strikes; `listed` if it was written as a list."""
+
+    states: tuple[str, ...]
+    listed: bool
+
+
+@dataclass(frozen=True)
+class WorkingDays:
+    """Days of the week (0 = Monday) and how they were written."""
+
+    days: tuple[int, ...]
+    text: str | tuple[str, ...]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Refused(f"{shown(value)} is {kind_of(value)}, not text", "write it in quotes if it is meant as text")
+    return value
+
+
+def _name(value: object) -> str:
+    name = _text(value)
+    if fault := name_fault(name):
+        raise Refused(fault, NAME_RULE)
+    return name
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise Refused(f"{shown(value)} is neither true nor false", "write `true` or `false`")
+
+
+def _targets(value: object) -> Targets:
+    if not isinstance(value, (list, tuple)):
+        return Targets((_text(value),), False)
+    if not value:
+        raise Refused("the list of states is empty", "name one state for each number of strikes, or leave the severity out")
+    return Targets(tuple(_each(value, _text)), True)
+
+
+def _each(values: list[Any] | tuple[Any, ...], read: Callable[[object], Any]) -> list[Any]:
+    """Every item read, with the faults of all of them."""
+    found, parts = [], []
+    for index, value in enumerate(values):
+        try:
+            found.append(read(value))
+        except Refused as refused:
+            parts += [((str(index), *path), problem, remedy) for path, problem, remedy in refused.parts]
+    if parts:
+        raise Refused("", parts=parts)
+    return found
+
+
+def _chances(value: object, what: str) -> dict[str, Quantity]:
+    if not isinstance(value, Mapping) or not value:
+        raise Refused(f"{shown(value) if value != {} else 'an empty table'} is not a table", f"write {what}: chance")
+    found: dict[str, Quantity] = {}
+    parts = []
+    for name, written in value.items():
+        try:
+            found[name] = quantities.CHANCE.quantity(written)
+        except Refused as refused:
+            parts += [((name, *path), problem, remedy) for path, problem, remedy in refused.parts]
+    if parts:
+        raise Refused("", parts=parts)
+    return found
+
+
+def _outcomes(value: object) -> Outcomes:
+    marks = ("rightful", "wrongful")
+    if not isinstance(value, Mapping) or not any(_is_table(value.get(mark)) for mark in marks):
+        table = _chances(value, "state")
+        return Outcomes(table, table, False)
+    parts = [((str(key),), f"unexpected key `{key}`", allowed(marks, str(key))) for key in value if key not in marks]
+    tables: dict[str, dict[str, Quantity]] = {}
+    for mark in marks:
+        if mark not in value:
+            parts.append(((), f"`{mark}` is missing", "give both tables, rightful and wrongful, or one table for all"))
+            continue
+        try:
+            tables[mark] = _chances(value[mark], "state")
+        except Refused as refused:
+            parts += [((mark, *path), problem, remedy) for path, problem, remedy in refused.parts]
+    if parts:
+        raise Refused("", parts=parts)
+    return Outcomes(tables["rightful"], tables["wrongful"], True)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping) and set(value) != set(quantities.RANGE_KEYS)
+
+
+def _reviewers(value: object) -> Quantity | None:
+    return None if value == UNLIMITED else quantities.REVIEWERS.quantity(value)
+
+
+def _days(value: object) -> WorkingDays:
+    return WorkingDays(*weekdays(value))
+
+
+def _when(value: object) -> Moment | None:
+    return None if value == "end" else moment(value)
+
+
+def _patches(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        raise Refused("patches nothing", "write `set: {path: value}`")
+    return value
+
+
+def _quantity_schema(kind: Kind) -> WithJsonSchema:
+    return WithJsonSchema(kind.json_schema())
+
+
+_CHANCE_TABLE = {"type": "object", "additionalProperties": quantities.CHANCE.json_schema(), "minProperties": 1}
+_NAME_SCHEMA = {"type": "string", "pattern": NAME_PATTERN, "maxLength": 100}
+_DATE_SCHEMA = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$", "examples": ["2022-06-20"]}
+_MOMENT_SCHEMA = {"anyOf": [_DATE_SCHEMA, quantities.DURATION.schema]}
+_TIME_SCHEMA = {"type": "string", "pattern": r"^\d{1,2}:\d{2}$", "examples": ["09:00", "24:00"]}
+
+Text: TypeAlias = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
+Name: TypeAlias = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
+Flag: TypeAlias = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
+Day: TypeAlias = Annotated[Moment, PlainValidator(day), WithJsonSchema(_DATE_SCHEMA)]
+When: TypeAlias = Annotated[Moment, PlainValidator(moment), WithJsonSchema(_MOMENT_SCHEMA)]
+Length: TypeAlias = Annotated[Measured, PlainValidator(quantities.POSITIVE_DURATION.measured), WithJsonSchema(dict(quantities.DURATION.schema))]
+Chance: TypeAlias = Annotated[Quantity, PlainValidator(quantities.CHANCE.quantity), _quantity_schema(quantities.CHANCE)]
+Rate: TypeAlias = Annotated[Quantity, PlainValidator(quantities.RATE.quantity), _quantity_schema(quantities.RATE)]
+Sigma: TypeAlias = Annotated[Quantity, PlainValidator(quantities.SIGMA.quantity), _quantity_schema(quantities.SIGMA)]
+Duration: TypeAlias = Annotated[Variable, PlainValidator(DURATIONS.read), WithJsonSchema(DURATIONS.json_schema())]
+Audience: TypeAlias = Annotated[Variable, PlainValidator(AUDIENCES.read), WithJsonSchema(AUDIENCES.json_schema())]
+Limit: TypeAlias = Annotated[Measured, PlainValidator(quantities.LEVEL.measured), WithJsonSchema(dict(quantities.LEVEL.schema))]
+
+

@@ -1,0 +1,305 @@
+"""Loading: from a file, a text or a shipped name to a `Scenario`, or to all its faults at once."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sim.errors import Fault, ScenarioError
+
+from .checks import findings, unreached
+from .files import MAX_BYTES, change, inlined, layers, read_text, shipped
+from .inheritance import matches
+from .names import allowed
+from .phases import MAX_PHASES, TABLES, Stretch, stretches
+from .quantities import RANGE_KEYS, Quantity, Range
+from .resolving import spec_of
+from .schema import Document
+from .spec import Spec
+from .validation import Finding, Layers, read_document
+from .writing import Written, plain_document, ranges_in, without_ranges, yaml_text
+from .yaml_tree import Node, Place, Source, branch, node_from
+
+_LARGE = 20_000  # values from which on the resolved form is held to the limit of a file
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A scenario without faults. Two are equal if they say the same, whatever their names and files.
+
+    Attributes
+    ----------
+    name, file
+        The file's stem (or the name given to a text), and the file if there is one.
+    spec
+        What the file says, phases apart.
+    in_force
+        The law in each stretch of time: element 0 from time 0 on (phases that start at or before `start` included), then one element for each
+        later phase in the order of their dates.
+    phase_starts, phase_names, phase_restart
+        For each stretch: its first microsecond, its phase's name (empty for element 0), and whether accounts in changed states are
+        entered anew.
+    """
+
+    name: str
+    file: Path | None
+    spec: Spec
+    in_force: tuple[Spec, ...]
+    phase_starts: tuple[int, ...]
+    phase_names: tuple[str, ...]
+    phase_restart: tuple[bool, ...]
+    _layers: Layers = field(repr=False)
+    _plain: dict[str, Any] = field(repr=False)
+    _document: Document = field(repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scenario) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @cached_property
+    def _text(self) -> str:
+        return yaml_text(self._plain)
+
+    def with_values(self, changes: Mapping[str, object]) -> Scenario:
+        """The scenario with values set at paths, by the rules of a file's `set:` (``None`` removes what is there).
+
+        Raises
+        ------
+        ScenarioError
+            A path leads nowhere, or the changed scenario has faults.
+        """
+        tree = self._layers.tree
+        place = Place(Source("<set>", tree.place.source.folder), None, tree.latest().rank + 1)
+        try:
+            patches = branch({path: node_from(value, place) for path, value in changes.items()}, place)
+        except ValueError as error:
+            raise ScenarioError([Fault("<set>", None, "", str(error), "write text, numbers, lists and mappings")]) from None
+        tree, removed, faults = change(tree, patches)
+        return assemble(Layers(tree, {**self._layers.removed, **removed}, tuple(faults)), self.name, self.file)
+
+    def scaled(self, share: float) -> Scenario:
+        """The first `share` of every segment, with the same share of the reviewers of limited desks and of the counts of waves.
+
+        All are rounded up, so that every segment keeps at least one account.
+
+        Raises
+        ------
+        ValueError
+            The share is not above 0 and at most 1.
+        """
+        if not 0 < share <= 1:
+            raise ValueError(f"a share is above 0 and at most 1, found {share!r}")
+        exact = Fraction(repr(float(share)))
+        changes: dict[str, object] = {}
+        for name, segment in self._document.segments.items():
+            changes[f"segments.{name}.accounts"] = _scaled(segment.accounts, exact)
+        for name, desk in self._document.desks.items():
+            if desk.reviewers is not None:
+                changes[f"desks.{name}.reviewers"] = _scaled(desk.reviewers, exact)
+        for name, wave in self._document.waves.items():
+            if wave.count is not None:
+                changes[f"waves.{name}.count"] = _scaled(wave.count, exact)
+        for name, phase in self._plain["phases"].items():
+            for path, value in phase["set"].items():
+                section, key = path.split(".")[0], path.split(".")[-1]
+                if (section, key) in (("desks", "reviewers"), ("waves", "count")) and value != "unlimited":
+                    changes[f"phases.{name}.set.{path}"] = _scaled(value, exact)
+        return self.with_values(changes)
+
+    def ranges(self) -> dict[str, Range]:
+        """Path -> range of everything that is not known for sure, phases included; the paths are those of `with_values`."""
+        found = ranges_in({key: value for key, value in self._plain.items() if key != "phases"})
+        for name, phase in self._plain["phases"].items():
+            for path, value in phase["set"].items():
+                found |= ranges_in(value, ("phases", name, "set", path))
+        return found
+
+    def drawn(self, values: Mapping[str, float]) -> Scenario:
+        """The scenario with a number in place of some of its ranges, such as a draw from each.
+
+        A table of chances (severities, outcomes) in which a range stood is scaled so that it adds up to 1 again.
+
+        Parameters
+        ----------
+        values
+            Path of a range -> value on the range's own scale (microseconds, events per microsecond, shares of 1, or plain).
+        """
+        ranges = self.ranges()
+        unknown = [path for path in values if path not in ranges]
+        if unknown:
+            raise ScenarioError([Fault("<set>", None, path, "is not a range", allowed(ranges, path, what="ranges")) for path in unknown])
+        changes: dict[str, object] = {path: ranges[path].written(value) for path, value in values.items()}
+        tables = dict.fromkeys(path.rpartition(".")[0] for path in values if _of_table(path))
+        for table in tables:
+            entries = _table_at(self._plain, table)
+            chances = {name: values.get(f"{table}.{name}", _chance(entry)) for name, entry in entries.items()}
+            total = math.fsum(chances.values())
+            for name, chance in chances.items():
+                changes[f"{table}.{name}"] = f"{chance / total * 100!r}%"
+        return self.with_values(changes)
+
+    def resolved_yaml(self) -> str:
+        """The scenario with every default and every inherited value written out; `loads` of it gives an equal scenario."""
+        return self._text
+
+    def sha256(self) -> str:
+        """SHA-256 of `resolved_yaml`, in hexadecimal."""
+        return hashlib.sha256(self._text.encode()).hexdigest()
+
+
+def load(source: str | os.PathLike[str]) -> Scenario:
+    """Load a scenario file, or a shipped scenario by its name.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the file.
+    """
+    path = Path(source)
+    catalogue = shipped()
+    if isinstance(source, str) and source in catalogue:
+        path = catalogue[source]
+    elif not path.exists() and path.suffix not in (".yaml", ".yml"):
+        remedy = allowed(catalogue, str(source), what="shipped scenarios")
+        raise ScenarioError([Fault(str(source), None, "", "is neither a file nor a shipped scenario", remedy)])
+    text = read_text(path, str(path))
+    if isinstance(text, Fault):
+        raise ScenarioError([text])
+    return _loaded(layers(text, Source(str(path), path.parent), path), path.stem, path)
+
+
+def loads(text: str, *, folder: Path | None = None, name: str = "<text>") -> Scenario:
+    """Load a scenario from text; `folder` is where `extends` and observed files are looked for.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the text.
+    """
+    shown = None if name == "<text>" else name
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise ScenarioError([Fault(shown, None, "", "is too long", f"a scenario has at most {MAX_BYTES:,} bytes (1 MiB)")])
+    return _loaded(layers(text, Source(shown, folder), None), name, None)
+
+
+def _loaded(built: Layers | tuple[Fault, ...], name: str, file: Path | None) -> Scenario:
+    if isinstance(built, tuple):
+        raise ScenarioError(_sorted(built))
+    return assemble(built, name, file)
+
+
+def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
+    """A scenario from its values, if they have no fault."""
+    tree, faults = inlined(built.tree)
+    built = Layers(tree, built.removed)
+    base = Stretch("", 0, built, read_document(tree))
+    found = [*built.faults, *faults, *_base_faults(base)]
+    later: list[Stretch] = []
+    phases = tree.at("phases")
+    if phases is not None and len(phases.mapping) > MAX_PHASES:
+        raise ScenarioError([built.fault(Finding(("phases",), "are too many", f"at most {MAX_PHASES:,}"))])
+    for stretch, told in stretches(base):
+        later.append(stretch)
+        found += told
+    views = [stretch.view for stretch in (base, *later)]
+    complete = [view for view in views if view is not None]
+    if len(complete) == len(views):
+        found += [built.fault(finding) for finding in unreached(complete)]
+    if found:
+        raise ScenarioError(_sorted(found))
+    return _scenario(name, file, base, later)
+
+
+def _base_faults(base: Stretch) -> Iterable[Fault]:
+    view = base.view
+    told = [*base.reading.findings, *(findings(view) if view is not None else ())]
+    return [base.layers.fault(finding) for finding in told]
+
+
+def _sorted(faults: Iterable[Fault]) -> list[Fault]:
+    """Each fault once, by file and line; the file loaded first comes first."""
+    unique = list(dict.fromkeys(faults))
+    files = list(dict.fromkeys(fault.file for fault in unique))
+    return sorted(unique, key=lambda fault: (files.index(fault.file), fault.line or 0))
+
+
+def _scenario(name: str, file: Path | None, base: Stretch, later: list[Stretch]) -> Scenario:
+    document = _document(base)
+    plain = plain_document(document)
+    for stretch in later:
+        after = plain_document(_document(stretch))
+        patches = base.layers.tree.at("phases", stretch.phase, "set")
+        assert patches is not None
+        plain["phases"][stretch.phase]["set"] = {path: _at(after, path) for path in patches.mapping}
+    sets = {phase: without_ranges(entry["set"]) for phase, entry in plain["phases"].items()}
+    specs = [spec_of(_document(stretch), sets) for stretch in (base, *later)]
+    folded = sum(stretch.from_us <= 0 for stretch in later)
+    late = later[folded:]
+    scenario = Scenario(
+        name=name,
+        file=file,
+        spec=specs[0],
+        in_force=tuple(specs[folded:]),
+        phase_starts=(0, *(stretch.from_us for stretch in late)),
+        phase_names=("", *(stretch.phase for stretch in late)),
+        phase_restart=(False, *(document.phases[stretch.phase].in_progress == "restart" for stretch in late)),
+        _layers=base.layers,
+        _plain=plain,
+        _document=document,
+    )
+    if base.layers.tree.size > _LARGE and len(scenario.resolved_yaml().encode()) > MAX_BYTES:
+        raise ScenarioError([base.layers.fault(Finding((), "is over 1 MiB when written out", "say less, or thin the observed values"))])
+    return scenario
+
+
+def _document(stretch: Stretch) -> Document:
+    assert stretch.reading.document is not None
+    return stretch.reading.document
+
+
+def _at(plain: Any, path: str) -> Any:
+    """What stands at a path of plain values."""
+    for part in path.split(".") if path else ():
+        if isinstance(plain, Range):
+            return Written(plain.text[RANGE_KEYS.index(part)])
+        plain = plain[int(part)] if isinstance(plain, list) else plain[part]
+    return plain
+
+
+def _table_at(plain: dict[str, Any], path: str) -> dict[str, Any]:
+    """The table of chances at a path, in the document or in a phase's `set`."""
+    parts = path.split(".", 3)
+    if parts[0] != "phases":
+        found = _at(plain, path)
+    else:
+        patches, rest = plain["phases"][parts[1]]["set"], parts[3]
+        key = next(key for key in patches if rest == key or rest.startswith(f"{key}."))
+        found = _at(patches[key], rest[len(key) + 1 :])
+    assert isinstance(found, dict)
+    return found
+
+
+def _of_table(path: str) -> bool:
+    """Whether a path is an entry of a table that adds up to 1."""
+    parts = tuple(path.split("."))
+    return any(matches(parts[-len(pattern) :], pattern) for pattern in TABLES)
+
+
+def _chance(written: Written | Range) -> float:
+    return written.best if isinstance(written, Range) else float(Fraction(written.removesuffix("%")) / 100)
+
+
+def _scaled(written: Quantity | Written, share: Fraction) -> object:
+    """A count, or a range of it, times a share, rounded up."""
+    if isinstance(written, Range):
+        return {key: str(math.ceil(Fraction(text) * share)) for key, text in zip(RANGE_KEYS, written.text, strict=True)}
+    return math.ceil(Fraction(written if isinstance(written, Written) else written.text) * share)

@@ -1,0 +1,185 @@
+"""What a notebook or a script holds after a run: the tables as attributes, the figures as methods of ``plot``."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sim.experiments.replications import Collected, Engine, Settings, run_in_memory, run_to_folder
+from sim.results.store import Stored
+from sim.scenario import Scenario, load, loads
+from sim.views import plots
+
+Event = tuple[pd.Timestamp, str, str]
+
+
+def events_of(scenario: Scenario) -> list[Event]:
+    """Phases and waves of a scenario that fall into its run: (time, name, ``"phase"`` or ``"wave"``)."""
+    spec = scenario.spec
+    dated = [(phase.from_us, name, "phase") for name, phase in spec.phases.items()]
+    dated += [(wave.at_us, name, "wave") for name, wave in spec.waves.items()]
+    return [
+        (pd.Timestamp(spec.start + timedelta(microseconds=at)), name, kind)
+        for at, name, kind in sorted(dated)
+        if 0 <= at <= spec.end_us
+    ]
+
+
+class Result:
+    """Results of a run, in memory or in a folder.
+
+    Attributes
+    ----------
+    scenario
+        The scenario as it was run.
+    manifest
+        What it takes to make the same run again.
+    occupancy, bans, transitions, states, violations, desks, waits, histories, summary
+        The tables, as pandas frames; columns and units are in `sim.results.columns`.
+    plot
+        The figures.
+    """
+
+    def __init__(self, source: Collected | Stored, scenario: Scenario) -> None:
+        self._source = source
+        self.scenario = scenario
+
+    def __repr__(self) -> str:
+        return f"<Result of {self.scenario.name!r}, seed {self.manifest['seed']}>"
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self._source.manifest
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        return self._source.summary
+
+    @property
+    def occupancy(self) -> pd.DataFrame:
+        return self._source.table("occupancy")
+
+    @property
+    def bans(self) -> pd.DataFrame:
+        return self._source.table("bans")
+
+    @property
+    def transitions(self) -> pd.DataFrame:
+        return self._source.table("transitions")
+
+    @property
+    def states(self) -> pd.DataFrame:
+        return self._source.table("states")
+
+    @property
+    def violations(self) -> pd.DataFrame:
+        return self._source.table("violations")
+
+    @property
+    def desks(self) -> pd.DataFrame:
+        return self._source.table("desks")
+
+    @property
+    def waits(self) -> pd.DataFrame:
+        return self._source.table("waits")
+
+    @property
+    def histories(self) -> pd.DataFrame:
+        return self._source.table("histories")
+
+    @property
+    def plot(self) -> Plots:
+        return Plots(self)
+
+    def save_figures(self, folder: Path) -> list[Path]:
+        """Write every figure as PNG and SVG; returns the files."""
+        names = ("occupancy", "bans", "transitions", "desks")
+        tables = {name: self._source.table(name) for name in names}
+        return plots.save_all(tables, folder, title=self.scenario.spec.title, events=events_of(self.scenario))
+
+
+class Plots:
+    """Figures of a result; each method takes the options of its namesake in `sim.views.plots` and returns the Axes."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def ban_rate(self, **options: Any) -> Axes:
+        """Ban-rate curves by segment with 95 % bands; waves and phases are marked."""
+        return plots.ban_rate(self._result.bans, events=events_of(self._result.scenario), **options)
+
+    def states_over_time(self, **options: Any) -> Axes:
+        """Accounts in each state over time."""
+        return plots.states_over_time(self._result.occupancy, **options)
+
+    def flows(self, **options: Any) -> Axes:
+        """Flows between states."""
+        return plots.flows(self._result.transitions, **options)
+
+    def time_to_ban(self, **options: Any) -> Axes:
+        """When first bans come."""
+        return plots.time_to_ban(self._result.bans, **options)
+
+    def desk_load(self, **options: Any) -> Axes:
+        """Waiting, busy and reviewers over time."""
+        return plots.desk_load(self._result.desks, **options)
+
+
+def run(
+    scenario: Scenario | str | os.PathLike[str],
+    seed: int = 0,
+    *,
+    replications: int = 1,
+    engine: Engine = "auto",
+    histories: int | None = 1000,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> Result:
+    """Run a scenario.
+
+    Parameters
+    ----------
+    scenario
+        A scenario, the name of one that ships, or a file.
+    seed, replications, engine, histories
+        See `sim.experiments.replications.Settings`.
+    out
+        A results folder to write; without it the tables stay in memory.
+    force
+        Replace `out` if it is a results folder already.
+
+    Raises
+    ------
+    ScenarioError
+        The scenario cannot be run.
+    ResultsError
+        `out` is in the way or cannot be written.
+    """
+    chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
+    settings = Settings(seed, replications, engine, histories)
+    if out is None:
+        return Result(run_in_memory(chosen, settings), chosen)
+    return open(run_to_folder(chosen, settings, Path(out), force=force, decorate=add_figures))
+
+
+def add_figures(folder: Path) -> None:
+    """Add the figures to a results folder."""
+    open(folder).save_figures(folder / "figures")
+
+
+def open(folder: str | os.PathLike[str]) -> Result:
+    """Results folder of an earlier run.
+
+    Raises
+    ------
+    ResultsError
+        It is not there, or not a results folder.
+    """
+    stored = Stored(Path(folder))
+    scenario = loads(stored.scenario_text, name=stored.manifest["scenario"]["name"])
+    return Result(stored, scenario)
