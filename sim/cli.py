@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+ENGINES = ("auto", "compiled", "process")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of one that ships (see `list`).")]
@@ -46,7 +47,7 @@ def run(
     scenario: ScenarioArgument,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     replications: Annotated[int, typer.Option(min=1, help="Independent replications.")] = 1,
-    engine: Annotated[str, typer.Option(help="auto or process (SimPy).")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
     scale: Annotated[
         float | None, typer.Option(help="Keep this share of every segment and of limited desks' reviewers, e.g. 0.001.")
     ] = None,
@@ -60,8 +61,8 @@ def run(
 ) -> None:
     """Run a scenario: tables, figures, summary and manifest in one folder."""
     kept = _histories(histories)
-    if engine not in ("auto", "process"):
-        raise typer.BadParameter(f"found {engine!r}; allowed: auto, process", param_hint="--engine")
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"found {engine!r}; allowed: {', '.join(ENGINES)}", param_hint="--engine")
     if scale is not None and not 0.0 < scale <= 1.0:
         raise typer.BadParameter(f"found {scale:g}; allowed: above 0, up to 1", param_hint="--scale")
     loaded = _load(scenario)

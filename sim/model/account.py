@@ -53,6 +53,7 @@ ACCOUNT = np.dtype(
         ("phase", "i4"),  # phase in force
         ("exit", "i4"),  # the exit that will ring first, and when
         ("exit_at", "i8"),
+        ("exit_phase", "i4"),  # phase in force at entry, whose exits count
         ("to_go", "f8"),  # hazard still to be integrated before the next violation, as of `since`
         ("hazard", "f8"),  # per microsecond, since `since`
         ("since", "i8"),
@@ -175,6 +176,7 @@ def _enter(law, me, entries, state, now):  # type: ignore[no-untyped-def]
     me.entered = now
     spec = law.states[me.phase, state]
     me.exit_at = NEVER
+    me.exit_phase = me.phase
     for number in range(spec.exit_first, spec.exit_first + spec.exit_count):
         way = law.exits[me.phase, number]
         if way.chance < 1.0 and _draw(law, me, way.chance_code, earlier) >= way.chance:
@@ -313,7 +315,7 @@ def next_event(law, me):  # type: ignore[no-untyped-def]
 def leave_by_exit(law, me, entries, now):  # type: ignore[no-untyped-def]
     """The earliest exit rings. Returns the move."""
     _settle(me, now)
-    way = law.exits[me.phase, me.exit]
+    way = law.exits[me.exit_phase, me.exit]
     _enter(law, me, entries, way.to, now)
     return way.move
 

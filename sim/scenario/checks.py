@@ -1,7 +1,7 @@
 """What the grammar cannot see: names that must exist, tables that add up, dates in order, states that nothing reaches.
 
-Each check takes a `View`, a scenario at one phase, and tells what it finds. Names are looked up among all that the file writes, so that
-a name whose definition has a fault of its own is not reported as unknown as well.
+Each check takes a `View`, a scenario at one phase, and tells what it finds. Names are looked up among all that the
+file writes, so that a name whose definition has a fault of its own is not reported as unknown as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zlib import crc32
 from .measures import MEASURES
 from .names import allowed
 from .quantities import Quantity, corners
-from .schema import Document, State, Wave
+from .schema import Document, Expectation, State, Wave
 from .units import UNITS_US
 from .validation import Finding, Path, Reading
 from .yaml_tree import Node
@@ -43,7 +43,11 @@ class View:
     def severities(self) -> Collection[str]:
         """Severities as far as they are text, with those the grammar accepted."""
         node = self.tree.at("severities")
-        written = [item.value for item in node.value if isinstance(item.value, str)] if node is not None and isinstance(node.value, list) else []
+        written = (
+            [item.value for item in node.value if isinstance(item.value, str)]
+            if node is not None and isinstance(node.value, list)
+            else []
+        )
         return tuple(dict.fromkeys((*written, *self.document.severities)))
 
     @property
@@ -70,7 +74,7 @@ def _start(document: Document) -> datetime:
 
 def _unknown(name: str, names: Collection[str], what: str, path: Path) -> Iterator[Finding]:
     if name not in names:
-        yield Finding(path, f"`{name}` is not {what}", allowed(names, name, what="there is"))
+        yield Finding(path, f"`{name}` is not {what}", allowed(names, name, what="there are"))
 
 
 def _sum(view: View, table: Mapping[str, Quantity], path: Path) -> Iterator[Finding]:
@@ -103,7 +107,12 @@ def _calendar(view: View) -> Iterator[Finding]:
     elif (datetime.max - _start(document)) // timedelta(microseconds=1) < end:
         yield Finding((key,), "is after the year 9999", "start earlier")
     elif (points := 1 - (-end // max(1, round(document.observe.value)))) > MAX_GRID_POINTS and whole("observe"):
-        yield Finding(("observe",), f"gives a grid of {points:,} times", f"at most {MAX_GRID_POINTS:,}: observe less often", whole=True)
+        yield Finding(
+            ("observe",),
+            f"gives a grid of {points:,} times",
+            f"at most {MAX_GRID_POINTS:,}: observe less often",
+            whole=True,
+        )
 
 
 def _collisions(view: View) -> Iterator[Finding]:
@@ -123,14 +132,20 @@ def _same_crc(named: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
     for name, path in named:
         other = seen.setdefault(crc32(name.encode()), name)
         if other != name:
-            yield Finding(path, f"`{name}` and `{other}` have the same CRC-32 and would share random numbers", "rename one of them")
+            yield Finding(
+                path,
+                f"`{name}` and `{other}` have the same CRC-32 and would share random numbers",
+                "rename one of them",
+            )
 
 
 def _severities(view: View) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, name in enumerate(view.document.severities):
         if name in seen:
-            yield Finding(("severities", str(index)), f"`{name}` is named twice", "name each severity once, mildest first")
+            yield Finding(
+                ("severities", str(index)), f"`{name}` is named twice", "name each severity once, mildest first"
+            )
         seen.add(name)
 
 
@@ -184,14 +199,24 @@ def _at_desk(view: View, state: State, path: Path) -> Iterator[Finding]:
         yield from _unknown(state.desk, view.names("desks"), "a desk", (*path, "desk"))
         for key in ("service", "outcomes"):
             if present[key] is None and view.reading.whole(*path, key):
-                yield Finding(path, f"stands before a desk but has no `{key}`", "a state with a `desk` has `service` and `outcomes`")
+                yield Finding(
+                    path,
+                    f"stands before a desk but has no `{key}`",
+                    "a state with a `desk` has `service` and `outcomes`",
+                )
     elif view.reading.whole(*path, "desk"):
         for key, value in present.items():
             if value is not None:
-                yield Finding((*path, key), "stands in a state without a `desk`", f"name the `desk`, or leave `{key}` out")
+                yield Finding(
+                    (*path, key), "stands in a state without a `desk`", f"name the `desk`, or leave `{key}` out"
+                )
     if state.outcomes is None:
         return
-    tables = {"rightful": state.outcomes.rightful, "wrongful": state.outcomes.wrongful} if state.outcomes.split else {"": state.outcomes.rightful}
+    tables = (
+        {"rightful": state.outcomes.rightful, "wrongful": state.outcomes.wrongful}
+        if state.outcomes.split
+        else {"": state.outcomes.rightful}
+    )
     for mark, table in tables.items():
         at = (*path, "outcomes", mark) if mark else (*path, "outcomes")
         for target in table:
@@ -207,9 +232,15 @@ def _desks(view: View) -> Iterator[Finding]:
             yield Finding(("desks", name), "nothing uses this desk", "let a state name it as its `desk`, or remove it")
         hours = desk.hours
         if hours is not None and hours.from_.value == hours.to.value:
-            yield Finding(("desks", name, "hours"), "begin and end at the same time", 'for the whole day write from "00:00" to "24:00"')
+            yield Finding(
+                ("desks", name, "hours"),
+                "begin and end at the same time",
+                'for the whole day write from "00:00" to "24:00"',
+            )
         elif hours is not None and hours.from_.text == "24:00":
-            yield Finding(("desks", name, "hours", "from"), "begin at the end of the day", 'write "00:00" of the next day')
+            yield Finding(
+                ("desks", name, "hours", "from"), "begin at the end of the day", 'write "00:00" of the next day'
+            )
 
 
 def _waves(view: View) -> Iterator[Finding]:
@@ -230,35 +261,47 @@ def _hit(view: View, wave: Wave, path: Path) -> Iterator[Finding]:
     elif wave.share is None and wave.count is None:
         if view.reading.whole(*path):
             yield Finding(path, "has neither `share` nor `count`", "write `share: 30%` or `count: 8`")
-    elif wave.count is not None and wave.segment in view.document.segments:
+    elif (
+        wave.count is not None
+        and wave.segment in view.document.segments
+        and view.reading.whole("segments", wave.segment, "accounts")
+    ):
         accounts = view.document.segments[wave.segment].accounts
         if corners(wave.count)[1] > corners(accounts)[0]:
-            few = corners(accounts)[0]
-            yield Finding((*path, "count"), f"is more than the accounts of `{wave.segment}`", f"at most {few:,.0f}")
+            many, few = corners(wave.count)[1], corners(accounts)[0]
+            told = f"{many:,.0f} is more than the accounts of `{wave.segment}`"
+            yield Finding((*path, "count"), told, f"at most {few:,.0f}")
 
 
 def _expect(view: View) -> Iterator[Finding]:
     end = end_us(view.document)
     for index, expectation in enumerate(view.document.expect):
         path = ("expect", str(index))
-        yield from _unknown(expectation.measure, tuple(MEASURES), "a measure", (*path, "measure"))
-        of_state = expectation.measure in MEASURES and MEASURES[expectation.measure].of_state
-        if expectation.segment is not None:
-            yield from _unknown(expectation.segment, view.names("segments"), "a segment", (*path, "segment"))
-        if expectation.state is not None:
-            yield from _unknown(expectation.state, view.states, "a state", (*path, "state"))
-            if not of_state and expectation.measure in MEASURES:
-                yield Finding((*path, "state"), f"`{expectation.measure}` is not of one state", "leave `state` out")
-        elif of_state:
-            yield Finding(path, f"`{expectation.measure}` is of one state", "write `state: ...`")
+        yield from _measured(view, expectation, path)
         if expectation.at is not None and end is not None and view.reading.whole("start"):
-            if not 0 <= expectation.at.after(_start(view.document)) <= end:
+            at = expectation.at.after(_start(view.document))
+            if not 0 <= at <= end:
                 yield Finding((*path, "at"), "is not within the run", "a time from `start` to the end", whole=True)
-        if expectation.below is None and expectation.above is None:
-            if view.reading.whole(*path):
-                yield Finding(path, "expects nothing", "write `below: 2%` or `above: 1%`")
-        elif expectation.below is not None and expectation.above is not None and expectation.above.value >= expectation.below.value:
+        below, above = expectation.below, expectation.above
+        if below is None and above is None and view.reading.whole(*path):
+            yield Finding(path, "expects nothing", "write `below: 2%` or `above: 1%`")
+        if below is not None and above is not None and above.value >= below.value:
             yield Finding((*path, "above"), "is not less than `below`", "above < below")
+
+
+def _measured(view: View, expectation: Expectation, path: Path) -> Iterator[Finding]:
+    """What an expectation is of: a measure, a segment, a state for measures of one."""
+    if expectation.segment is not None:
+        yield from _unknown(expectation.segment, view.names("segments"), "a segment", (*path, "segment"))
+    if expectation.state is not None:
+        yield from _unknown(expectation.state, view.states, "a state", (*path, "state"))
+    measure = MEASURES.get(expectation.measure)
+    if measure is None:
+        yield from _unknown(expectation.measure, tuple(MEASURES), "a measure", (*path, "measure"))
+    elif measure.of_state and expectation.state is None:
+        yield Finding(path, f"`{expectation.measure}` is of one state", "write `state: ...`")
+    elif not measure.of_state and expectation.state is not None:
+        yield Finding((*path, "state"), f"`{expectation.measure}` is not of one state", "leave `state` out")
 
 
 CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
@@ -280,14 +323,20 @@ def _names_states(view: View) -> bool:
 
 
 def unreached(views: list[View]) -> list[Finding]:
-    """States that no account can come to: not from the start, nor by any exit, violation, outcome or wave of any phase."""
-    if not all(_names_states(view) and view.reading.whole(section) for view in views for section in ("ladder", "waves", "phases")):
+    """States that no account can come to, by any exit, violation, outcome or wave of any phase."""
+    if not all(
+        _names_states(view) and view.reading.whole(section)
+        for view in views
+        for section in ("ladder", "waves", "phases")
+    ):
         return []
     leads: dict[str, set[str]] = {}
     reached = {wave.to for view in views for wave in view.document.waves.values()} | {views[0].document.ladder.start}
     for view in views:
         for name, state in view.document.ladder.states.items():
-            targets = {way.to for way in state.exits.values()} | {to for targets in state.on_violation.values() for to in targets.states}
+            targets = {way.to for way in state.exits.values()} | {
+                to for targets in state.on_violation.values() for to in targets.states
+            }
             if state.outcomes is not None:
                 targets |= {*state.outcomes.rightful, *state.outcomes.wrongful}
             leads.setdefault(name, set()).update(targets)
@@ -297,7 +346,11 @@ def unreached(views: list[View]) -> list[Finding]:
         reached |= new
         frontier += new
     return [
-        Finding(("ladder", "states", name), "no account can come to this state", "let an exit, a violation, an outcome or a wave lead to it, or remove it")
+        Finding(
+            ("ladder", "states", name),
+            "no account can come to this state",
+            "let an exit, a violation, an outcome or a wave lead to it, or remove it",
+        )
         for name in views[0].document.ladder.states
         if name not in reached
     ]

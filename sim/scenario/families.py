@@ -1,7 +1,7 @@
 """Families of distributions: their parameters, their limits, and how a file writes them.
 
-A duration (or an audience) is a fixed value or one of the `FAMILIES`. To add a family: one entry here, one inverse distribution function
-and its mean in `sim/model/durations.py`.
+A duration (or an audience) is a fixed value or one of the `FAMILIES`. To add a family: one entry here, one inverse
+distribution function and its mean in `sim/model/durations.py`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from .quantities import (
     Quantity,
     corners,
 )
-from .units import Refused, shown
+from .units import Part, RefusedError, shown
 
 MAX_QUANTILES = 10_000
-
-Part = tuple[tuple[str, ...], str, str]  # path below the value, problem, remedy
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ FAMILIES: dict[str, Family] = {
     "exponential": Family({"mean": "positive"}),
     "uniform": Family({"low": "zero", "high": "positive"}, (("low", "<", "high"),)),
     "triangular": Family(
-        {"low": "zero", "mode": "zero", "high": "positive"}, (("low", "<=", "mode"), ("mode", "<=", "high"), ("low", "<", "high"))
+        {"low": "zero", "mode": "zero", "high": "positive"},
+        (("low", "<=", "mode"), ("mode", "<=", "high"), ("low", "<", "high")),
     ),
     "weibull": Family({"shape": SHAPE, "scale": "positive"}),
     "lognormal": Family({"median": "positive", "sigma": SIGMA}),
@@ -96,9 +95,14 @@ class VariableKind:
         families = (*FAMILIES, EMPIRICAL)
         unknown = [str(family) for family in value if family not in families]
         if unknown:
-            raise Refused("", parts=[((name,), f"`{name}` is not a distribution", allowed(families, name)) for name in unknown])
+            raise RefusedError(
+                "", parts=[((name,), f"`{name}` is not a distribution", allowed(families, name)) for name in unknown]
+            )
         if len(value) != 1:
-            raise Refused(f"names {len(value)} distributions" if value else "names no distribution", allowed(families, what="one of"))
+            raise RefusedError(
+                f"names {len(value)} distributions" if value else "names no distribution",
+                allowed(families, what="one of"),
+            )
         [(family, written)] = value.items()
         if family == EMPIRICAL:
             return Variable(EMPIRICAL, self._quantiles(written))
@@ -112,9 +116,13 @@ class VariableKind:
     def _parameters(self, name: str, family: Family, written: object) -> tuple[tuple[str, Quantity], ...]:
         wanted = tuple(family.parameters)
         if not isinstance(written, Mapping):
-            raise Refused("", parts=[((name,), f"{shown(written)} is not a mapping", f"{name} takes {', '.join(wanted)}")])
+            raise RefusedError(
+                "", parts=[((name,), f"{shown(written)} is not a mapping", f"{name} takes {', '.join(wanted)}")]
+            )
         parts: list[Part] = [
-            ((name, str(key)), f"unexpected key `{key}`", allowed(wanted, str(key))) for key in written if key not in wanted
+            ((name, str(key)), f"unexpected key `{key}`", allowed(wanted, str(key)))
+            for key in written
+            if key not in wanted
         ]
         found: dict[str, Quantity] = {}
         for key, kind in family.parameters.items():
@@ -123,21 +131,27 @@ class VariableKind:
                 continue
             try:
                 found[key] = self._kind(kind).quantity(written[key])
-            except Refused as refused:
+            except RefusedError as refused:
                 parts += [((name, key, *path), problem, remedy) for path, problem, remedy in refused.parts]
         for first, sign, second in family.rising:
             if first in found and second in found:
                 (_, most), (least, _) = corners(found[first]), corners(found[second])
                 if most > least or (sign == "<" and most == least):
-                    parts.append(((name,), f"`{first}` is not {'below' if sign == '<' else 'up to'} `{second}`", f"{first} {sign} {second}"))
+                    parts.append(
+                        (
+                            (name,),
+                            f"`{first}` is not {'below' if sign == '<' else 'up to'} `{second}`",
+                            f"{first} {sign} {second}",
+                        )
+                    )
         if parts:
-            raise Refused("", parts=parts)
+            raise RefusedError("", parts=parts)
         return tuple(found.items())
 
     def _quantiles(self, written: object) -> tuple[tuple[str, Quantity], ...]:
         example = f"write `{EMPIRICAL}: {{quantiles: [{self.example}]}}` or `{EMPIRICAL}: {{file: observed.csv}}`"
         if not isinstance(written, Mapping) or "quantiles" not in written:
-            raise Refused("", parts=[((EMPIRICAL,), "has neither `quantiles` nor a `file`", example)])
+            raise RefusedError("", parts=[((EMPIRICAL,), "has neither `quantiles` nor a `file`", example)])
         parts: list[Part] = [
             ((EMPIRICAL, str(key)), f"unexpected key `{key}`", "an empirical distribution has `quantiles` or a `file`")
             for key in written
@@ -146,21 +160,25 @@ class VariableKind:
         values = written["quantiles"]
         if not isinstance(values, (list, tuple)) or not 2 <= len(values) <= MAX_QUANTILES:
             told = f"{len(values)} quantiles" if isinstance(values, (list, tuple)) else shown(values)
-            parts.append(((EMPIRICAL, "quantiles"), f"found {told}", f"a list of 2 to {MAX_QUANTILES:,}, rising: {example}"))
+            parts.append(
+                ((EMPIRICAL, "quantiles"), f"found {told}", f"a list of 2 to {MAX_QUANTILES:,}, rising: {example}")
+            )
             values = []
         found: list[Quantity] = []
         for index, value in enumerate(values):
             place = (EMPIRICAL, "quantiles", str(index))
             try:
                 quantity = self.zero.quantity(value)
-            except Refused as refused:
+            except RefusedError as refused:
                 parts += [((*place, *path), problem, remedy) for path, problem, remedy in refused.parts]
                 continue
             if found and corners(found[-1])[1] > corners(quantity)[0]:
-                parts.append((place, "is less than the quantile before it", "quantiles rise from the least to the greatest"))
+                parts.append(
+                    (place, "is less than the quantile before it", "quantiles rise from the least to the greatest")
+                )
             found.append(quantity)
         if parts:
-            raise Refused("", parts=parts)
+            raise RefusedError("", parts=parts)
         return tuple((str(index), quantity) for index, quantity in enumerate(found))
 
     def json_schema(self) -> dict[str, Any]:
@@ -177,8 +195,16 @@ class VariableKind:
         observed = {
             "type": "object",
             "properties": {
-                "quantiles": {"type": "array", "items": self.zero.json_schema(), "minItems": 2, "maxItems": MAX_QUANTILES},
-                "file": {"type": "string", "description": "a CSV file beside the scenario: one column, its header a unit"},
+                "quantiles": {
+                    "type": "array",
+                    "items": self.zero.json_schema(),
+                    "minItems": 2,
+                    "maxItems": MAX_QUANTILES,
+                },
+                "file": {
+                    "type": "string",
+                    "description": "a CSV file beside the scenario: one column, its header a unit",
+                },
             },
             "minProperties": 1,
             "maxProperties": 1,
@@ -192,5 +218,7 @@ def _one_key(name: str, inner: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": False}
 
 
-DURATIONS = VariableKind(DURATION, POSITIVE_DURATION, "a duration, or a distribution of durations", "1 hour, 2 days, 9 days")
+DURATIONS = VariableKind(
+    DURATION, POSITIVE_DURATION, "a duration, or a distribution of durations", "1 hour, 2 days, 9 days"
+)
 AUDIENCES = VariableKind(READERS, POSITIVE_READERS, "a number of readers, or a distribution of it", "10, 200, 9_000")

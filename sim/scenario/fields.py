@@ -1,6 +1,7 @@
-"""What stands at the keys of a scenario file: each type reads plain values, and tells an editor what it takes (JSON Schema).
+"""What stands at the keys of a scenario file: each type reads plain values, and tells an editor what it takes.
 
-`quantities`, `families` and `units` read what is measured; here are names, texts, tables of chances, targets, days of the week.
+`quantities`, `families` and `units` read what is measured; here are names, texts, tables of chances, targets, days of
+the week.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from . import quantities
 from .families import AUDIENCES, DURATIONS, Variable
 from .measures import MEASURES
 from .names import NAME_PATTERN, NAME_RULE, allowed, name_fault
-from .quantities import Kind, Measured, Quantity
-from .units import Moment, Refused, day, moment, shown, time_of_day, weekdays
+from .quantities import Kind, Quantity
+from .units import Measured, Moment, Part, RefusedError, day, moment, shown, time_of_day, weekdays
 from .yaml_tree import kind_of
 
 UNLIMITED = "unlimited"
@@ -46,17 +47,22 @@ class WorkingDays:
     days: tuple[int, ...]
     text: str | tuple[str, ...]
 
+    @classmethod
+    def read(cls, value: object) -> WorkingDays:
+        """`mon-fri`, `sat`, `[mon, wed]`."""
+        return cls(*weekdays(value))
+
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise Refused(f"{shown(value)} is {kind_of(value)}, not text", "write it in quotes if it is meant as text")
+        raise RefusedError(f"{shown(value)} is {kind_of(value)}, not text", "write it in quotes if it is meant as text")
     return value
 
 
 def _name(value: object) -> str:
     name = _text(value)
     if fault := name_fault(name):
-        raise Refused(fault, NAME_RULE)
+        raise RefusedError(fault, NAME_RULE)
     return name
 
 
@@ -65,42 +71,47 @@ def _flag(value: object) -> bool:
         return value
     if value in ("true", "false"):
         return value == "true"
-    raise Refused(f"{shown(value)} is neither true nor false", "write `true` or `false`")
+    raise RefusedError(f"{shown(value)} is neither true nor false", "write `true` or `false`")
 
 
 def _targets(value: object) -> Targets:
     if not isinstance(value, (list, tuple)):
         return Targets((_text(value),), False)
     if not value:
-        raise Refused("the list of states is empty", "name one state for each number of strikes, or leave the severity out")
+        raise RefusedError(
+            "the list of states is empty", "name one state for each number of strikes, or leave the severity out"
+        )
     return Targets(tuple(_each(value, _text)), True)
 
 
 def _each(values: list[Any] | tuple[Any, ...], read: Callable[[object], Any]) -> list[Any]:
     """Every item read, with the faults of all of them."""
-    found, parts = [], []
+    found: list[Any] = []
+    parts: list[Part] = []
     for index, value in enumerate(values):
         try:
             found.append(read(value))
-        except Refused as refused:
+        except RefusedError as refused:
             parts += [((str(index), *path), problem, remedy) for path, problem, remedy in refused.parts]
     if parts:
-        raise Refused("", parts=parts)
+        raise RefusedError("", parts=parts)
     return found
 
 
 def _chances(value: object, what: str) -> dict[str, Quantity]:
     if not isinstance(value, Mapping) or not value:
-        raise Refused(f"{shown(value) if value != {} else 'an empty table'} is not a table", f"write {what}: chance")
+        raise RefusedError(
+            f"{shown(value) if value != {} else 'an empty table'} is not a table", f"write {what}: chance"
+        )
     found: dict[str, Quantity] = {}
-    parts = []
+    parts: list[Part] = []
     for name, written in value.items():
         try:
             found[name] = quantities.CHANCE.quantity(written)
-        except Refused as refused:
+        except RefusedError as refused:
             parts += [((name, *path), problem, remedy) for path, problem, remedy in refused.parts]
     if parts:
-        raise Refused("", parts=parts)
+        raise RefusedError("", parts=parts)
     return found
 
 
@@ -109,7 +120,9 @@ def _outcomes(value: object) -> Outcomes:
     if not isinstance(value, Mapping) or not any(_is_table(value.get(mark)) for mark in marks):
         table = _chances(value, "state")
         return Outcomes(table, table, False)
-    parts = [((str(key),), f"unexpected key `{key}`", allowed(marks, str(key))) for key in value if key not in marks]
+    parts: list[Part] = [
+        ((str(key),), f"unexpected key `{key}`", allowed(marks, str(key))) for key in value if key not in marks
+    ]
     tables: dict[str, dict[str, Quantity]] = {}
     for mark in marks:
         if mark not in value:
@@ -117,10 +130,10 @@ def _outcomes(value: object) -> Outcomes:
             continue
         try:
             tables[mark] = _chances(value[mark], "state")
-        except Refused as refused:
+        except RefusedError as refused:
             parts += [((mark, *path), problem, remedy) for path, problem, remedy in refused.parts]
     if parts:
-        raise Refused("", parts=parts)
+        raise RefusedError("", parts=parts)
     return Outcomes(tables["rightful"], tables["wrongful"], True)
 
 
@@ -132,41 +145,79 @@ def _reviewers(value: object) -> Quantity | None:
     return None if value == UNLIMITED else quantities.REVIEWERS.quantity(value)
 
 
-def _days(value: object) -> WorkingDays:
-    return WorkingDays(*weekdays(value))
-
-
 def _when(value: object) -> Moment | None:
     return None if value == "end" else moment(value)
 
 
 def _patches(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not value:
-        raise Refused("patches nothing", "write `set: {path: value}`")
+        raise RefusedError("patches nothing", "write `set: {path: value}`")
     return value
 
 
-def _quantity_schema(kind: Kind) -> WithJsonSchema:
-    return WithJsonSchema(kind.json_schema())
+def _of(kind: Kind) -> tuple[PlainValidator, WithJsonSchema]:
+    return PlainValidator(kind.quantity), WithJsonSchema(kind.json_schema())
 
 
-_CHANCE_TABLE = {"type": "object", "additionalProperties": quantities.CHANCE.json_schema(), "minProperties": 1}
+_STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_CHANCES = {"type": "object", "additionalProperties": quantities.CHANCE.json_schema(), "minProperties": 1}
+_BOTH_TABLES = {
+    "type": "object",
+    "properties": {"rightful": _CHANCES, "wrongful": _CHANCES},
+    "required": ["rightful", "wrongful"],
+    "additionalProperties": False,
+}
 _NAME_SCHEMA = {"type": "string", "pattern": NAME_PATTERN, "maxLength": 100}
-_DATE_SCHEMA = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$", "examples": ["2022-06-20"]}
+_DATE_SCHEMA = {
+    "type": "string",
+    "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$",
+    "examples": ["2022-06-20", "2022-06-20 12:00"],
+}
 _MOMENT_SCHEMA = {"anyOf": [_DATE_SCHEMA, quantities.DURATION.schema]}
 _TIME_SCHEMA = {"type": "string", "pattern": r"^\d{1,2}:\d{2}$", "examples": ["09:00", "24:00"]}
+_DAYS_SCHEMA = {"anyOf": [{"type": "string", "examples": ["mon-fri", "sat"]}, _STRINGS]}
+_MEASURE_SCHEMA = {"enum": list(MEASURES), "description": "; ".join(f"{k}: {m.meaning}" for k, m in MEASURES.items())}
+_REVIEWERS_SCHEMA = {"anyOf": [*quantities.REVIEWERS.json_schema()["anyOf"], {"const": UNLIMITED}]}
+_PATCHES_SCHEMA = {"type": "object", "additionalProperties": True}
 
 Text: TypeAlias = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 Name: TypeAlias = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
 Flag: TypeAlias = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
+MeasureName: TypeAlias = Annotated[str, PlainValidator(_text), WithJsonSchema(_MEASURE_SCHEMA)]
+Patches: TypeAlias = Annotated[Mapping[str, Any], PlainValidator(_patches), WithJsonSchema(_PATCHES_SCHEMA)]
+
 Day: TypeAlias = Annotated[Moment, PlainValidator(day), WithJsonSchema(_DATE_SCHEMA)]
 When: TypeAlias = Annotated[Moment, PlainValidator(moment), WithJsonSchema(_MOMENT_SCHEMA)]
-Length: TypeAlias = Annotated[Measured, PlainValidator(quantities.POSITIVE_DURATION.measured), WithJsonSchema(dict(quantities.DURATION.schema))]
-Chance: TypeAlias = Annotated[Quantity, PlainValidator(quantities.CHANCE.quantity), _quantity_schema(quantities.CHANCE)]
-Rate: TypeAlias = Annotated[Quantity, PlainValidator(quantities.RATE.quantity), _quantity_schema(quantities.RATE)]
-Sigma: TypeAlias = Annotated[Quantity, PlainValidator(quantities.SIGMA.quantity), _quantity_schema(quantities.SIGMA)]
+WhenOrEnd: TypeAlias = Annotated[
+    Moment | None, PlainValidator(_when), WithJsonSchema({"anyOf": [{"const": "end"}, *_MOMENT_SCHEMA["anyOf"]]})
+]
+TimeOfDay: TypeAlias = Annotated[Measured, PlainValidator(time_of_day), WithJsonSchema(_TIME_SCHEMA)]
+Days: TypeAlias = Annotated[WorkingDays, PlainValidator(WorkingDays.read), WithJsonSchema(_DAYS_SCHEMA)]
+Length: TypeAlias = Annotated[
+    Measured, PlainValidator(quantities.POSITIVE_DURATION.measured), WithJsonSchema(dict(quantities.DURATION.schema))
+]
+
+Chance: TypeAlias = Annotated[Quantity, *_of(quantities.CHANCE)]
+Rate: TypeAlias = Annotated[Quantity, *_of(quantities.RATE)]
+Activity: TypeAlias = Annotated[Quantity, *_of(quantities.ACTIVITY)]
+Accounts: TypeAlias = Annotated[Quantity, *_of(quantities.ACCOUNTS)]
+Hit: TypeAlias = Annotated[Quantity, *_of(quantities.HIT)]
+Priority: TypeAlias = Annotated[Quantity, *_of(quantities.PRIORITY)]
+Sigma: TypeAlias = Annotated[Quantity, *_of(quantities.SIGMA)]
+Expiry: TypeAlias = Annotated[Quantity, *_of(quantities.POSITIVE_DURATION)]
+Reviewers: TypeAlias = Annotated[Quantity | None, PlainValidator(_reviewers), WithJsonSchema(_REVIEWERS_SCHEMA)]
+Limit: TypeAlias = Annotated[
+    Measured, PlainValidator(quantities.LEVEL.measured), WithJsonSchema(dict(quantities.LEVEL.schema))
+]
+
 Duration: TypeAlias = Annotated[Variable, PlainValidator(DURATIONS.read), WithJsonSchema(DURATIONS.json_schema())]
 Audience: TypeAlias = Annotated[Variable, PlainValidator(AUDIENCES.read), WithJsonSchema(AUDIENCES.json_schema())]
-Limit: TypeAlias = Annotated[Measured, PlainValidator(quantities.LEVEL.measured), WithJsonSchema(dict(quantities.LEVEL.schema))]
-
-
+Severities: TypeAlias = Annotated[
+    Mapping[str, Quantity], PlainValidator(lambda value: _chances(value, "severity")), WithJsonSchema(_CHANCES)
+]
+OutcomeTables: TypeAlias = Annotated[
+    Outcomes, PlainValidator(_outcomes), WithJsonSchema({"anyOf": [_CHANCES, _BOTH_TABLES]})
+]
+NextStates: TypeAlias = Annotated[
+    Targets, PlainValidator(_targets), WithJsonSchema({"anyOf": [{"type": "string"}, _STRINGS]})
+]

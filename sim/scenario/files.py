@@ -1,7 +1,7 @@
 """Files: reading them within limits, the shipped catalogue, chains of `extends`, and observed durations in CSV files.
 
-A path written in a scenario stays in the folder of the file it is written in, symbolic links followed; only a shipped scenario can be
-named from anywhere.
+A path written in a scenario stays in the folder of the file it is written in, symbolic links followed; only a shipped
+scenario can be named from anywhere.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from sim.errors import Fault
 
 from .families import EMPIRICAL, MAX_QUANTILES
-from .inheritance import PathRefused, graft, overlaps, parts_of, path_text
+from .inheritance import PathRefusedError, graft, overlaps, parts_of, path_text
 from .names import allowed
-from .units import UNITS_US, Refused, amount_of, canonical, duration, shown
+from .units import UNITS_US, RefusedError, amount_of, canonical, duration, shown
 from .validation import Layers
 from .yaml_reading import parse
 from .yaml_tree import Node, Place, Source, branch
@@ -41,11 +41,19 @@ def read_text(path: Path, shown_as: str) -> str | Fault:
         if not stat.S_ISREG(status.st_mode):
             return Fault(shown_as, None, "", "is not a file", "name a .yaml file, or a shipped scenario")
         if status.st_size > MAX_BYTES:
-            return Fault(shown_as, None, "", f"has {status.st_size:,} bytes", f"a file has at most {MAX_BYTES:,} bytes (1 MiB)")
+            return Fault(
+                shown_as, None, "", f"has {status.st_size:,} bytes", f"a file has at most {MAX_BYTES:,} bytes (1 MiB)"
+            )
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        return Fault(shown_as, None, "", f"cannot be read: {getattr(error, 'strerror', None) or error}", "name a file that is there")
+        return Fault(
+            shown_as,
+            None,
+            "",
+            f"cannot be read: {getattr(error, 'strerror', None) or error}",
+            "name a file that is there",
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -85,10 +93,18 @@ def layers(text: str, source: Source, path: Path | None) -> Layers | tuple[Fault
             return (*faults, replace(read, path="extends", line=node.mapping["extends"].place.line, file=source.shown))
         text, source = read, Source(_beside(base, node.mapping["extends"]), base.parent)
         seen[base.resolve()] = source.shown
-    tree, removed = chain[-1], {}
+    tree, removed = chain[-1], dict[tuple[str, ...], Place]()
     if "set" in tree.mapping:
         place = tree.mapping["set"].place
-        faults.append(Fault(place.source.shown, place.line, "set", "stands without `extends`", "say what it changes, or write the values where they belong"))
+        faults.append(
+            Fault(
+                place.source.shown,
+                place.line,
+                "set",
+                "stands without `extends`",
+                "say what it changes, or write the values where they belong",
+            )
+        )
         tree = branch({key: value for key, value in tree.mapping.items() if key != "set"}, tree.place)
     for rank, what_if in enumerate(reversed(chain[:-1]), 1):
         faults += _what_if_faults(what_if)
@@ -116,17 +132,20 @@ def _base(extends: Node, depth: int, seen: dict[Path, str | None]) -> Path | Fau
 
     known = [*beside, *catalogue]
     if not isinstance(name, str) or not name:
-        return refuse(f"{shown(name)} is not a file", allowed(known, what="there is"))
+        return refuse(f"{shown(name)} is not a file", allowed(known, what="there are"))
     if name.endswith((".yaml", ".yml")):
         path = inside(source.folder, name)
         if source.folder is not None and path is None:
-            return refuse(f"`{name}` leaves the folder of this file", "extend a file beside or below it, or a shipped scenario by its name")
+            return refuse(
+                f"`{name}` leaves the folder of this file",
+                "extend a file beside or below it, or a shipped scenario by its name",
+            )
         if path is None or not path.is_file():
-            return refuse(f"there is no file `{name}` here", allowed(known, name, what="there is"))
+            return refuse(f"there is no file `{name}` here", allowed(known, name, what="there are"))
     elif name in catalogue:
         path = catalogue[name]
     else:
-        return refuse(f"`{name}` is not a shipped scenario", allowed(known, name, what="there is"))
+        return refuse(f"`{name}` is not a shipped scenario", allowed(known, name, what="there are"))
     if path.resolve() in seen:
         steps = [*(Path(str(step)).name for step in seen.values()), path.name]
         return refuse(f"files extend each other in a loop: {' -> '.join(steps)}", "let one of them be whole")
@@ -138,26 +157,51 @@ def _base(extends: Node, depth: int, seen: dict[Path, str | None]) -> Path | Fau
 def _what_if_faults(node: Node) -> Iterable[Fault]:
     for key, entry in node.mapping.items():
         if key not in _WHAT_IF_KEYS:
-            yield Fault(entry.place.source.shown, entry.place.line, key, f"`{key}` stands beside `extends`", f"write `set: {{{key}: ...}}`; beside `extends`: {', '.join(_WHAT_IF_KEYS)}")
+            yield Fault(
+                entry.place.source.shown,
+                entry.place.line,
+                key,
+                f"`{key}` stands beside `extends`",
+                f"write `set: {{{key}: ...}}`; beside `extends`: {', '.join(_WHAT_IF_KEYS)}",
+            )
 
 
 def _extended(base: Node, what_if: Node) -> tuple[Node, dict[tuple[str, ...], Place], list[Fault]]:
     """A base with what a what-if file says: its own words first, then `set` in the order written."""
-    own = {key: value for key, value in what_if.mapping.items() if key in _WHAT_IF_KEYS and key not in ("extends", "set")}
+    own = {
+        key: value for key, value in what_if.mapping.items() if key in _WHAT_IF_KEYS and key not in ("extends", "set")
+    }
     for key in ("sources", "assumed"):
-        if key in own and key in base.mapping and isinstance(own[key].value, list) and isinstance(base.mapping[key].value, list):
+        if (
+            key in own
+            and key in base.mapping
+            and isinstance(own[key].value, list)
+            and isinstance(base.mapping[key].value, list)
+        ):
             own[key] = branch([*base.mapping[key].value, *own[key].value], own[key].place)
     tree = branch({**base.mapping, **own}, what_if.place)
     patches = what_if.mapping.get("set")
     if patches is None:
         return tree, {}, []
     if not isinstance(patches.value, dict):
-        return tree, {}, [Fault(patches.place.source.shown, patches.place.line, "set", f"found {shown(patches.value)}", "write `set: {path: value}`")]
+        return (
+            tree,
+            {},
+            [
+                Fault(
+                    patches.place.source.shown,
+                    patches.place.line,
+                    "set",
+                    f"found {shown(patches.value)}",
+                    "write `set: {path: value}`",
+                )
+            ],
+        )
     return change(tree, patches, "set.")
 
 
 def change(tree: Node, patches: Node, prefix: str = "") -> tuple[Node, dict[tuple[str, ...], Place], list[Fault]]:
-    """A tree with the values of a `set` at their paths (null removes); what was removed, and the paths that were refused."""
+    """A tree with the values of a `set` at their paths (null removes); what was removed; the paths refused."""
     removed: dict[tuple[str, ...], Place] = {}
     faults = []
     twice = {inner: outer for outer, inner in overlaps(patches.mapping)}
@@ -171,7 +215,7 @@ def change(tree: Node, patches: Node, prefix: str = "") -> tuple[Node, dict[tupl
                 tree = graft(tree, path, None if value.value is None else value)
                 if value.value is None:
                     removed[parts] = value.place
-            except PathRefused as refused:
+            except PathRefusedError as refused:
                 told = (refused.problem, refused.remedy)
         if told:
             faults.append(Fault(value.place.source.shown, value.place.line, prefix + path, *told))
@@ -212,10 +256,13 @@ def _observed(node: Node, path: str) -> tuple[Node, list[Fault]]:
         return refuse(f"{shown(name)} is not a file", "name a CSV file beside the scenario")
     file = inside(source.folder, name)
     if file is None:
-        return refuse(f"`{name}` leaves the folder of this file" if source.folder else f"there is no folder to find `{name}` in", "name a CSV file beside the scenario")
+        return refuse(
+            f"`{name}` leaves the folder of this file" if source.folder else f"there is no folder to find `{name}` in",
+            "name a CSV file beside the scenario",
+        )
     if not file.is_file():
         beside = sorted(p.name for p in source.folder.glob("*.csv")) if source.folder else []
-        return refuse(f"there is no file `{name}` here", allowed(beside, name, what="there is"))
+        return refuse(f"there is no file `{name}` here", allowed(beside, name, what="there are"))
     shown_as = str(Path(source.shown).parent / name) if source.shown else name
     text = read_text(file, shown_as)
     if isinstance(text, Fault):
@@ -239,18 +286,26 @@ def _column(text: str, shown_as: str) -> tuple[list[str | float], list[Fault]]:
     header = rows[0][1][0].strip() if rows else ""
     unit = header.casefold().removesuffix("s")
     if unit not in UNITS_US and header not in ("duration", "readers"):
-        return [], [refuse(rows[0][0] if rows else 1, f"the header {shown(header)} is not a unit", allowed([*units, "duration", "readers"], header))]
+        return [], [
+            refuse(
+                rows[0][0] if rows else 1,
+                f"the header {shown(header)} is not a unit",
+                allowed([*units, "duration", "readers"], header),
+            )
+        ]
     if not 2 <= len(rows) - 1 <= MAX_QUANTILES:
-        return [], [refuse(1, f"holds {len(rows) - 1:,} values", f"2 to {MAX_QUANTILES:,}; thin a longer file to its quantiles")]
+        return [], [
+            refuse(1, f"holds {len(rows) - 1:,} values", f"2 to {MAX_QUANTILES:,}; thin a longer file to its quantiles")
+        ]
     found: list[tuple[float, str | float]] = []
     faults: list[Fault] = []
     for line, row in rows:
         try:
             if len(row) != 1:
-                raise Refused(f"has {len(row)} columns", "write one column")
+                raise RefusedError(f"has {len(row)} columns", "write one column")
             if (line, row) != rows[0]:
                 found.append(_cell(row[0], unit, header))
-        except Refused as refused:
+        except RefusedError as refused:
             faults.append(refuse(line, *refused.parts[0][1:]))
     if len(faults) > 10:
         faults[10:] = [refuse(rows[-1][0], f"and {len(faults) - 10} more lines", "mend them too")]
@@ -267,5 +322,3 @@ def _cell(text: str, unit: str, header: str) -> tuple[float, str | float]:
         return float(amount), float(amount)
     measured = duration(f"{canonical(amount)} {unit}s")
     return measured.value, measured.text
-
-

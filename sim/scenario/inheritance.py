@@ -1,9 +1,10 @@
-"""Paths into a scenario, and the one way to change a value at a path: for `set` of a what-if file, for phases and for `with_values`.
+"""Paths into a scenario, and the one way to change a value at a path: for `set`, for phases and for `with_values`.
 
-A path is the keys from the top, with dots between them (`ladder.states.rectifying.exits.deadline.after`); an index from 0 stands for an
-entry of a list. Below `phases.<name>.set` one key may itself be a path. The parent of what is set must be there, so that a misspelt
-path is refused rather than added; sections that are empty by default count as being there. Of keys that exclude each other the one
-that is set takes the other's place (`horizon` and `end`, `share` and `count`, families of a distribution, `quantiles` and `file`).
+A path is the keys from the top, with dots between them (`ladder.states.rectifying.exits.deadline.after`); an index
+from 0 stands for an entry of a list. Below `phases.<name>.set` one key may itself be a path. The parent of what is
+set must be there, so that a misspelt path is refused rather than added; sections that are empty by default count as
+being there. Of keys that exclude each other the one that is set takes the other's place (`horizon` and `end`, `share`
+and `count`, families of a distribution, `quantiles` and `file`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _GROWN: tuple[Path, ...] = (
 _VARIABLES = ("after", "delay", "service", "audience")
 
 
-class PathRefused(Exception):
+class PathRefusedError(Exception):
     """A path that leads nowhere, or a value that cannot stand there."""
 
     def __init__(self, problem: str, remedy: str) -> None:
@@ -66,15 +67,17 @@ def graft(root: Node, path: str, value: Node | None) -> Node:
 
     Raises
     ------
-    PathRefused
+    PathRefusedError
         The parent of the path, or what is to be removed, is not there; the tree would nest too deeply.
     """
     if not path or "" in path.split("."):
-        raise PathRefused(f"{shown(path)} is not a path", "write keys with dots between them, as in `segments.personal.accounts`")
+        raise PathRefusedError(
+            f"{shown(path)} is not a path", "write keys with dots between them, as in `segments.personal.accounts`"
+        )
     parts = parts_of(root, path)
     changed = _changed(root, parts, (), value)
     if changed.height > MAX_DEPTH + 10 or changed.size > MAX_NODES:
-        raise PathRefused("makes the scenario too large", f"at most {MAX_NODES:,} values, {MAX_DEPTH} levels deep")
+        raise PathRefusedError("makes the scenario too large", f"at most {MAX_NODES:,} values, {MAX_DEPTH} levels deep")
     return changed
 
 
@@ -83,18 +86,20 @@ def _changed(node: Node, rest: Path, above: Path, value: Node | None) -> Node:
     if isinstance(node.value, list):
         return _changed_list(node, rest, above, value)
     if not isinstance(node.value, dict):
-        raise PathRefused(f"`{path_text(above)}` is {shown(node.value)} and has no parts", f"set `{path_text(above)}` as a whole")
+        raise PathRefusedError(
+            f"`{path_text(above)}` is {shown(node.value)} and has no parts", f"set `{path_text(above)}` as a whole"
+        )
     entries = dict(node.value)
     if below:
         child = entries.get(key)
         if child is None and any(matches((*above, key), pattern) for pattern in _GROWN):
             child = Node({}, (value or node).place)
         if child is None:
-            raise PathRefused(*_nothing_at(node, key, above))
+            raise PathRefusedError(*_nothing_at(node, key, above))
         entries[key] = _changed(child, below, (*above, key), value)
     elif value is None:
         if key not in entries:
-            raise PathRefused(*_nothing_at(node, key, above))
+            raise PathRefusedError(*_nothing_at(node, key, above))
         del entries[key]
     else:
         entries = _placed(entries, key, value, above)
@@ -106,7 +111,7 @@ def _changed_list(node: Node, rest: Path, above: Path, value: Node | None) -> No
     items = list(node.value)
     if not key.isdecimal() or int(key) >= len(items):
         last = f"0 to {len(items) - 1}" if items else "none, the list is empty"
-        raise PathRefused(f"`{path_text(above)}` is a list and has no entry `{key}`", f"entries: {last}")
+        raise PathRefusedError(f"`{path_text(above)}` is a list and has no entry `{key}`", f"entries: {last}")
     index = int(key)
     if below:
         items[index] = _changed(items[index], below, (*above, key), value)
@@ -123,7 +128,11 @@ def _placed(entries: dict[str, Node], key: str, value: Node, above: Path) -> dic
     if key in entries or not gone:
         return {name: node for name, node in {**entries, key: value}.items() if name not in gone}
     first = next(name for name in entries if name in gone)
-    return {(key if name == first else name): (value if name == first else node) for name, node in entries.items() if name == first or name not in gone}
+    return {
+        (key if name == first else name): (value if name == first else node)
+        for name, node in entries.items()
+        if name == first or name not in gone
+    }
 
 
 def _excluded(key: str, above: Path) -> set[str]:
@@ -140,12 +149,12 @@ def _excluded(key: str, above: Path) -> set[str]:
 
 def _nothing_at(node: Node, key: str, above: Path) -> tuple[str, str]:
     where = f" in `{path_text(above)}`" if above else " at the top"
-    return f"there is no `{key}`{where}", allowed(node.mapping, key, what="there is")
+    return f"there is no `{key}`{where}", allowed(node.mapping, key, what="there are")
 
 
 def overlaps(paths: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of paths of one `set` of which the first contains the second."""
-    ordered = sorted((tuple(path.split(".")) for path in paths))
+    ordered = sorted(tuple(path.split(".")) for path in paths)
     found, outer = [], ordered[0] if ordered else ()
     for path in ordered[1:]:
         if path[: len(outer)] == outer:

@@ -25,7 +25,7 @@ from .schema import Document
 from .spec import Spec
 from .validation import Finding, Layers, read_document
 from .writing import Written, plain_document, ranges_in, without_ranges, yaml_text
-from .yaml_tree import Node, Place, Source, branch, node_from
+from .yaml_tree import Place, Source, branch, node_from
 
 _LARGE = 20_000  # values from which on the resolved form is held to the limit of a file
 
@@ -41,11 +41,11 @@ class Scenario:
     spec
         What the file says, phases apart.
     in_force
-        The law in each stretch of time: element 0 from time 0 on (phases that start at or before `start` included), then one element for each
-        later phase in the order of their dates.
+        The law in each stretch of time: element 0 from time 0 on (phases that start at or before `start` included),
+        then one element for each later phase in the order of their dates.
     phase_starts, phase_names, phase_restart
-        For each stretch: its first microsecond, its phase's name (empty for element 0), and whether accounts in changed states are
-        entered anew.
+        For each stretch: its first microsecond, its phase's name (empty for element 0), and whether accounts in
+        changed states are entered anew.
     """
 
     name: str
@@ -82,14 +82,17 @@ class Scenario:
         try:
             patches = branch({path: node_from(value, place) for path, value in changes.items()}, place)
         except ValueError as error:
-            raise ScenarioError([Fault("<set>", None, "", str(error), "write text, numbers, lists and mappings")]) from None
+            raise ScenarioError(
+                [Fault("<set>", None, "", str(error), "write text, numbers, lists and mappings")]
+            ) from None
         tree, removed, faults = change(tree, patches)
         return assemble(Layers(tree, {**self._layers.removed, **removed}, tuple(faults)), self.name, self.file)
 
     def scaled(self, share: float) -> Scenario:
-        """The first `share` of every segment, with the same share of the reviewers of limited desks and of the counts of waves.
+        """The first `share` of every segment.
 
-        All are rounded up, so that every segment keeps at least one account.
+        Reviewers of limited desks and counts of waves shrink by the same share. All are rounded up, so that every
+        segment keeps at least one account.
 
         Raises
         ------
@@ -116,7 +119,7 @@ class Scenario:
         return self.with_values(changes)
 
     def ranges(self) -> dict[str, Range]:
-        """Path -> range of everything that is not known for sure, phases included; the paths are those of `with_values`."""
+        """Path (as for `with_values`) -> range of everything that is not known for sure, phases included."""
         found = ranges_in({key: value for key, value in self._plain.items() if key != "phases"})
         for name, phase in self._plain["phases"].items():
             for path, value in phase["set"].items():
@@ -131,12 +134,15 @@ class Scenario:
         Parameters
         ----------
         values
-            Path of a range -> value on the range's own scale (microseconds, events per microsecond, shares of 1, or plain).
+            Path of a range -> value on the range's own scale (microseconds, events per microsecond, shares of 1, or
+            plain).
         """
         ranges = self.ranges()
         unknown = [path for path in values if path not in ranges]
         if unknown:
-            raise ScenarioError([Fault("<set>", None, path, "is not a range", allowed(ranges, path, what="ranges")) for path in unknown])
+            raise ScenarioError(
+                [Fault("<set>", None, path, "is not a range", allowed(ranges, path, what="ranges")) for path in unknown]
+            )
         changes: dict[str, object] = {path: ranges[path].written(value) for path, value in values.items()}
         tables = dict.fromkeys(path.rpartition(".")[0] for path in values if _of_table(path))
         for table in tables:
@@ -148,7 +154,7 @@ class Scenario:
         return self.with_values(changes)
 
     def resolved_yaml(self) -> str:
-        """The scenario with every default and every inherited value written out; `loads` of it gives an equal scenario."""
+        """The scenario with every default and inherited value written out; `loads` of it gives an equal scenario."""
         return self._text
 
     def sha256(self) -> str:
@@ -187,7 +193,9 @@ def loads(text: str, *, folder: Path | None = None, name: str = "<text>") -> Sce
     """
     shown = None if name == "<text>" else name
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise ScenarioError([Fault(shown, None, "", "is too long", f"a scenario has at most {MAX_BYTES:,} bytes (1 MiB)")])
+        raise ScenarioError(
+            [Fault(shown, None, "", "is too long", f"a scenario has at most {MAX_BYTES:,} bytes (1 MiB)")]
+        )
     return _loaded(layers(text, Source(shown, folder), None), name, None)
 
 
@@ -200,9 +208,9 @@ def _loaded(built: Layers | tuple[Fault, ...], name: str, file: Path | None) -> 
 def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     """A scenario from its values, if they have no fault."""
     tree, faults = inlined(built.tree)
-    built = Layers(tree, built.removed)
+    built = Layers(tree, built.removed, (*built.faults, *faults))
     base = Stretch("", 0, built, read_document(tree))
-    found = [*built.faults, *faults, *_base_faults(base)]
+    found = [*built.faults, *_base_faults(base)]
     later: list[Stretch] = []
     phases = tree.at("phases")
     if phases is not None and len(phases.mapping) > MAX_PHASES:
@@ -257,7 +265,9 @@ def _scenario(name: str, file: Path | None, base: Stretch, later: list[Stretch])
         _document=document,
     )
     if base.layers.tree.size > _LARGE and len(scenario.resolved_yaml().encode()) > MAX_BYTES:
-        raise ScenarioError([base.layers.fault(Finding((), "is over 1 MiB when written out", "say less, or thin the observed values"))])
+        raise ScenarioError(
+            [base.layers.fault(Finding((), "is over 1 MiB when written out", "say less, or thin the observed values"))]
+        )
     return scenario
 
 

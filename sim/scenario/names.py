@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 LONGEST_NAME = 100
-LISTED = 12  # names told in a message
+LISTED = 20  # names told in a message
 
 NAME_RULE = "a name is made of letters, digits, `_`, `-` and spaces inside"
 NAME_PATTERN = r"^[^\s./:](?:[^./:]*[^\s./:])?$"  # for editors; `name_fault` decides
@@ -23,7 +23,11 @@ def name_fault(name: str) -> str | None:
         return f"the name `{name}` begins or ends with a space"
     for character in name:
         if character not in "_- " and unicodedata.category(character)[0] not in "LMN":
-            return f"the name `{name}` contains `{character}`" if character.isprintable() else "the name has an invisible character"
+            return (
+                f"the name `{name}` contains `{character}`"
+                if character.isprintable()
+                else "the name has an invisible character"
+            )
     if unicodedata.normalize("NFC", name) != name:
         return f"the name `{name}` is not in Unicode's composed form (NFC), so that another can look the same"
     return None

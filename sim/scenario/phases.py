@@ -1,7 +1,8 @@
 """Phases: what each may patch, and the scenario as it stands in each stretch between their dates.
 
-Phases accumulate: each patches what was in force before it, in the order of their dates (ties: the order written). A phase's scenario is
-held to the grammar and to all checks like any other; a fault that it brings in is told at the line of the phase.
+Phases accumulate: each patches what was in force before it, in the order of their dates (ties: the order written). A
+phase's scenario is held to the grammar and to all checks like any other; a fault that it brings in is told at the
+line of the phase.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from sim.errors import Fault
 
 from .checks import View, findings
-from .inheritance import PathRefused, graft, matches, overlaps, path_text
+from .inheritance import PathRefusedError, graft, matches, overlaps, path_text
 from .names import allowed
 from .quantities import RANGE_KEYS
 from .validation import Finding, Layers, Path, Reading, read_document
@@ -74,25 +75,22 @@ def stretches(base: Stretch) -> Iterator[tuple[Stretch, list[Fault]]]:
     dated = [(phase.from_.after(start), name) for name, phase in document.phases.items()]
     known = {(f.path, f.problem) for f in _all_findings(base)}
     layers = base.layers
-    for rank, (from_us, name) in enumerate(sorted(dated, key=lambda pair: pair[0]), _FIRST_RANK):
+    in_order = sorted(dated, key=lambda pair: pair[0])
+    for nth, (from_us, name) in enumerate(in_order):
         patches = base.layers.tree.at("phases", name, "set")
         assert patches is not None
-        tree, faults = _patched(layers.tree, name, patches, rank)
+        tree, faults = _patched(layers.tree, name, patches, _FIRST_RANK + nth)
         layers = Layers(tree, layers.removed, layers.faults)
         stretch = Stretch(name, from_us, layers, read_document(tree))
         new = [finding for finding in _all_findings(stretch) if (finding.path, finding.problem) not in known]
         known |= {(finding.path, finding.problem) for finding in new}
-        faults += [_fault(layers, finding, name, patches, rank) for finding in new]
+        for finding in new:
+            place = layers.place(finding)
+            late = place.rank >= _FIRST_RANK
+            phase, place = (in_order[place.rank - _FIRST_RANK][1], place) if late else (name, patches.place)
+            path = path_text(("phases", phase, "set", *finding.path))
+            faults.append(Fault(place.source.shown, place.line, path, finding.problem, finding.remedy))
         yield stretch, faults
-
-
-def _fault(layers: Layers, finding: Finding, name: str, patches: Node, rank: int) -> Fault:
-    """A finding at the line of the phase that brings it in."""
-    place = layers.place(finding)
-    if place.rank < rank:
-        place = patches.place
-    path = path_text(("phases", name, "set", *finding.path))
-    return Fault(place.source.shown, place.line, path, finding.problem, finding.remedy)
 
 
 def _all_findings(stretch: Stretch) -> list[Finding]:
@@ -116,22 +114,30 @@ def _patched(tree: Node, name: str, patches: Node, rank: int) -> tuple[Node, lis
             try:
                 tree = graft(tree, path, _in_order(tree, path, value.ranked(rank)))
                 told = _part_of_a_range_table(tree, tuple(path.split(".")))
-            except PathRefused as refused:
+            except PathRefusedError as refused:
                 told = (refused.problem, refused.remedy)
         if told is not None:
-            found.append(Fault(value.place.source.shown, value.place.line, path_text(("phases", name, "set", path)), *told))
+            found.append(
+                Fault(value.place.source.shown, value.place.line, path_text(("phases", name, "set", path)), *told)
+            )
     return tree, found
 
 
 def _refused(tree: Node, path: Path, value: Node) -> tuple[str, str] | None:
-    """Why a phase may not patch a path: names, dates and what stands above the patchable keys are the same at all times."""
+    """Why a phase may not patch a path: names, dates and all that is not patchable are the same at all times."""
     if path[0] not in _SECTIONS:
-        return f"a phase may not change `{path[0]}`", allowed(_SECTIONS, path[0], what="it may change numbers, durations, chances and targets in")
+        return f"a phase may not change `{path[0]}`", allowed(
+            _SECTIONS, path[0], what="it may change numbers, durations, chances and targets in"
+        )
     for pattern, keys in _PATCHABLE:
         if len(path) > len(pattern) and matches(path[: len(pattern)], pattern) and path[len(pattern)] in keys:
             break
     else:
-        sections = [(pattern, keys) for pattern, keys in _PATCHABLE if pattern[0] == path[0] and matches(path[: len(pattern)], pattern[: len(path)])]
+        sections = [
+            (pattern, keys)
+            for pattern, keys in _PATCHABLE
+            if pattern[0] == path[0] and matches(path[: len(pattern)], pattern[: len(path)])
+        ]
         pattern, keys = max(sections, key=lambda pair: len(pair[0]), default=((path[0],), ()))
         found = path[len(pattern)] if len(path) > len(pattern) else None
         told = f"a phase may not change `{found}`" if found else f"a phase may not change `{'.'.join(path)}` as a whole"
@@ -142,7 +148,7 @@ def _refused(tree: Node, path: Path, value: Node) -> tuple[str, str] | None:
         named = {path[4]} if len(path) > 4 else set(value.mapping)
         new, gone = sorted(named - here), sorted(here - named) if len(path) == 4 else []
         if new:
-            return f"a phase may not add the exit `{new[0]}`", allowed(here, new[0], what="there is")
+            return f"a phase may not add the exit `{new[0]}`", allowed(here, new[0], what="there are")
         if gone:
             return f"a phase may not remove the exit `{gone[0]}`", "give it `chance: 0%`"
     return None
@@ -157,11 +163,10 @@ def _in_order(tree: Node, path: str, value: Node) -> Node:
 
 
 def _part_of_a_range_table(tree: Node, path: Path) -> tuple[str, str] | None:
-    """Draws scale a table with ranges to add up to 1; a phase that patches an entry of it would leave them no table to scale."""
+    """Draws scale a table with ranges to add up to 1; a phase that patches part of it leaves no table to scale."""
     for pattern in TABLES:
         table = tree.at(*path[: len(pattern) - 1])
-        if matches(path[: len(pattern)], pattern) and table is not None:
-            if any(set(entry.mapping) == set(RANGE_KEYS) for entry in table.mapping.values()):
-                return "is part of a table with ranges", f"set `{path_text(path[: len(pattern) - 1])}` as a whole"
+        entries = table.mapping.values() if table is not None and matches(path[: len(pattern)], pattern) else ()
+        if any(set(entry.mapping) == set(RANGE_KEYS) for entry in entries):
+            return "is part of a table with ranges", f"set `{path_text(path[: len(pattern) - 1])}` as a whole"
     return None
-

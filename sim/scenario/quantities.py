@@ -1,7 +1,7 @@
-"""Quantities: a value known, or a range `{low, best, high}` of what it may be; and the kinds of quantity with their limits.
+"""Quantities: a value, or a range `{low, best, high}` of what it may be; and the kinds of quantity with their limits.
 
-A `Kind` says how a quantity is read (`units`), what it may be, and how an editor is told (JSON Schema). Every number of the grammar is of
-one of the kinds below; a limit changes here and nowhere else.
+A `Kind` says how a quantity is read (`units`), what it may be, and how an editor is told (JSON Schema). Every number
+of the grammar is of one of the kinds below; a limit changes here and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from .units import (
     CHANCE_REMEDY,
     UNITS_US,
     Measured,
-    Refused,
+    Part,
+    RefusedError,
     count,
     duration,
     level,
@@ -101,17 +102,18 @@ class Kind:
         """One value within the limits."""
         found = self.read(value)
         if not self.low <= found.value <= self.high or (self.open and found.value == self.low):
-            raise Refused(f"{shown(value)} is out of bounds", self.limits)
+            raise RefusedError(f"{shown(value)} is out of bounds", self.limits)
         return found
 
     def quantity(self, value: object) -> Quantity:
         """One value or `{low, best, high}`."""
         if not isinstance(value, Mapping):
             return self.measured(value)
-        parts: list[tuple[tuple[str, ...], str, str]] = []
-        for key in value:
-            if key not in RANGE_KEYS:
-                parts.append(((str(key),), f"unexpected key `{key}`", allowed(RANGE_KEYS, str(key))))
+        parts: list[Part] = [
+            ((str(key),), f"unexpected key `{key}`", allowed(RANGE_KEYS, str(key)))
+            for key in value
+            if key not in RANGE_KEYS
+        ]
         found: dict[str, Measured] = {}
         for key in RANGE_KEYS:
             if key not in value:
@@ -119,13 +121,13 @@ class Kind:
                 continue
             try:
                 found[key] = self.measured(value[key])
-            except Refused as refused:
+            except RefusedError as refused:
                 parts += [((key, *path), problem, remedy) for path, problem, remedy in refused.parts]
         if parts:
-            raise Refused("", parts=parts)
+            raise RefusedError("", parts=parts)
         low, best, high = (found[key] for key in RANGE_KEYS)
         if not low.value <= best.value <= high.value:
-            raise Refused(f"the range {low.text}, {best.text}, {high.text} is out of order", "low <= best <= high")
+            raise RefusedError(f"the range {low.text}, {best.text}, {high.text} is out of order", "low <= best <= high")
         return Range(low.value, best.value, high.value, (low.text, best.text, high.text), best.unit, self.name)
 
     def json_schema(self) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class Kind:
         spread = {
             "type": "object",
             "description": "not known for sure: a run uses `best`, `--draws` samples them all",
-            "properties": {key: one for key in RANGE_KEYS},
+            "properties": dict.fromkeys(RANGE_KEYS, one),
             "required": list(RANGE_KEYS),
             "additionalProperties": False,
         }
@@ -142,30 +144,109 @@ class Kind:
 
 
 _AMOUNT = r"[-+]?[0-9._]+([eE][-+]?[0-9]+)?"
-_DURATION_SCHEMA = {"type": "string", "pattern": rf"^\s*{_AMOUNT}\s*[A-Za-zµμ]+\s*$", "examples": ["7 days", "90 minutes", "2 weeks"]}
-_RATE_SCHEMA = {"type": "string", "pattern": rf"^\s*{_AMOUNT}\s+per\s+[A-Za-z]+\s*$", "examples": ["4 per year", "0.5 per day"]}
+_DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": rf"^\s*{_AMOUNT}\s*[A-Za-zµμ]+\s*$",
+    "examples": ["7 days", "90 minutes", "2 weeks"],
+}
+_RATE_SCHEMA = {
+    "type": "string",
+    "pattern": rf"^\s*{_AMOUNT}\s+per\s+[A-Za-z]+\s*$",
+    "examples": ["4 per year", "0.5 per day"],
+}
 _PERCENT_SCHEMA = {"type": "string", "pattern": rf"^\s*{_AMOUNT}\s*%\s*$", "examples": ["30%"]}
 _LONGEST = 10_000.0 * UNITS_US["year"]
 
-DURATION = Kind("duration", "a duration with its unit", duration, 0, _LONGEST, "a duration is 0 or longer", _DURATION_SCHEMA)
-POSITIVE_DURATION = Kind("duration", "a duration longer than 0", duration, 0, _LONGEST, "longer than 0", _DURATION_SCHEMA, open=True)
+DURATION = Kind(
+    "duration", "a duration with its unit", duration, 0, _LONGEST, "a duration is 0 or longer", _DURATION_SCHEMA
+)
+POSITIVE_DURATION = Kind(
+    "duration", "a duration longer than 0", duration, 0, _LONGEST, "longer than 0", _DURATION_SCHEMA, open=True
+)
 RATE = Kind("rate", "a rate: `N per day|week|month|year`", rate, 0, 1e-6, "a rate is 0 to one per second", _RATE_SCHEMA)
 CHANCE = Kind(
-    "chance", "a chance: 30% or 0.3", share, 0, 1, CHANCE_REMEDY, {"anyOf": [_PERCENT_SCHEMA, {"type": "number", "minimum": 0, "maximum": 1}]}
+    "chance",
+    "a chance: 30% or 0.3",
+    share,
+    0,
+    1,
+    CHANCE_REMEDY,
+    {"anyOf": [_PERCENT_SCHEMA, {"type": "number", "minimum": 0, "maximum": 1}]},
 )
 ACTIVITY = Kind(
-    "share", "what is left of the violation rate: 50% or 0.5", share, 0, 1000, "0% or more (100% changes nothing), at most 100000%",
+    "share", "what is left of the violation rate: 50% or 0.5", share, 0, 1000, "0% to 100000%; 100% changes nothing",
     {"anyOf": [_PERCENT_SCHEMA, {"type": "number", "minimum": 0, "maximum": 1000}]},
 )  # fmt: skip
-ACCOUNTS = Kind("count", "a number of accounts", count, 1, 2**32 - 1, "1 to 4,294,967,295 accounts", {"type": "integer", "minimum": 1, "maximum": 2**32 - 1})
-HIT = Kind("count", "an exact number of accounts", count, 0, 2**32 - 1, "0 or more accounts", {"type": "integer", "minimum": 0, "maximum": 2**32 - 1})
-REVIEWERS = Kind("count", "a number of reviewers", count, 0, 2**31 - 1, "0 or more reviewers, or `unlimited`", {"type": "integer", "minimum": 0})
-PRIORITY = Kind("number", "a priority: the lowest is served first", number, -1e6, 1e6, "-1,000,000 to 1,000,000", {"type": "number"})
-READERS = Kind("number", "a number of readers", number, 0, 1e10, "0 to 10,000,000,000 readers", {"type": "number", "minimum": 0})
-POSITIVE_READERS = Kind("number", "a number of readers", number, 0, 1e10, "more than 0 and at most 10,000,000,000 readers", {"type": "number"}, open=True)
-SIGMA = Kind("number", "the standard deviation of the logarithm", number, 0, 20, "0 to 20", {"type": "number", "minimum": 0, "maximum": 20})
-SHAPE = Kind("number", "the shape of the distribution", number, 0.1, 1000, "0.1 to 1,000", {"type": "number", "minimum": 0.1, "maximum": 1000})
-LEVEL = Kind("number", "a percentage or a number", level, -1e18, 1e18, "a percentage or a number", {"anyOf": [_PERCENT_SCHEMA, {"type": "number"}]})
+ACCOUNTS = Kind(
+    "count",
+    "a number of accounts",
+    count,
+    1,
+    2**32 - 1,
+    "1 to 4,294,967,295 accounts",
+    {"type": "integer", "minimum": 1, "maximum": 2**32 - 1},
+)
+HIT = Kind(
+    "count",
+    "an exact number of accounts",
+    count,
+    0,
+    2**32 - 1,
+    "0 or more accounts",
+    {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+)
+REVIEWERS = Kind(
+    "count",
+    "a number of reviewers",
+    count,
+    0,
+    2**31 - 1,
+    "0 or more reviewers, or `unlimited`",
+    {"type": "integer", "minimum": 0},
+)
+PRIORITY = Kind(
+    "number", "a priority: the lowest is served first", number, -1e6, 1e6, "-1,000,000 to 1,000,000", {"type": "number"}
+)
+READERS = Kind(
+    "number", "a number of readers", number, 0, 1e10, "0 to 10,000,000,000 readers", {"type": "number", "minimum": 0}
+)
+POSITIVE_READERS = Kind(
+    "number",
+    "a number of readers",
+    number,
+    0,
+    1e10,
+    "more than 0 and at most 10,000,000,000 readers",
+    {"type": "number"},
+    open=True,
+)
+SIGMA = Kind(
+    "number",
+    "the standard deviation of the logarithm",
+    number,
+    0,
+    20,
+    "0 to 20",
+    {"type": "number", "minimum": 0, "maximum": 20},
+)
+SHAPE = Kind(
+    "number",
+    "the shape of the distribution",
+    number,
+    0.1,
+    1000,
+    "0.1 to 1,000",
+    {"type": "number", "minimum": 0.1, "maximum": 1000},
+)
+LEVEL = Kind(
+    "number",
+    "a percentage or a number",
+    level,
+    -1e18,
+    1e18,
+    "a percentage or a number",
+    {"anyOf": [_PERCENT_SCHEMA, {"type": "number"}]},
+)
 
 
 def corners(quantity: Quantity) -> tuple[float, float]:

@@ -1,4 +1,7 @@
-"""From the grammar's models to what they mean: `Document` -> `Spec`, times in microseconds since `start`, ranges read as `best`."""
+"""From the grammar's models to what they mean: `Document` -> `Spec`.
+
+Times become microseconds since `start`, ranges are read as `best`, defaults are filled in.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,14 @@ from .spec import (
     Violation,
     Wave,
 )
+from .units import Moment
 
 
 def spec_of(document: Document, patches: Mapping[str, Mapping[str, object]]) -> Spec:
     """What a document without faults says; `patches` are the phases' values as the resolved file writes them."""
     end, start = end_us(document), document.start.date
-    assert end is not None and start is not None
+    assert end is not None
+    assert start is not None
     segments = tuple(document.segments)
     return Spec(
         title=document.title,
@@ -41,12 +46,15 @@ def spec_of(document: Document, patches: Mapping[str, Mapping[str, object]]) -> 
         observe_us=max(1, round(document.observe.value)),
         severities=tuple(document.severities),
         segments=Table((name, _segment(segment, document)) for name, segment in document.segments.items()),
-        violations=Table((name, _violation(kind, segments, document.severities)) for name, kind in document.violations.items()),
+        violations=Table(
+            (name, _violation(kind, segments, document.severities)) for name, kind in document.violations.items()
+        ),
         ladder=_ladder(document.ladder),
         desks=Table((name, _desk(desk)) for name, desk in document.desks.items()),
         waves=Table((name, _wave(wave, document)) for name, wave in document.waves.items()),
         phases=Table(
-            (name, Phase(phase.from_.after(start), Table(patches[name]), phase.in_progress)) for name, phase in document.phases.items()
+            (name, Phase(phase.from_.after(start), Table(patches[name]), phase.in_progress))
+            for name, phase in document.phases.items()
         ),
         expect=tuple(_expectation(expectation, document) for expectation in document.expect),
     )
@@ -67,7 +75,7 @@ def _values(table: Mapping[str, Quantity]) -> Table[float]:
     return Table((name, quantity.value) for name, quantity in table.items())
 
 
-def _since(moment: schema.Moment, document: Document) -> int:
+def _since(moment: Moment, document: Document) -> int:
     assert document.start.date is not None
     return moment.after(document.start.date)
 
@@ -109,7 +117,10 @@ def _state(state: schema.State) -> State:
     outcomes = state.outcomes
     return State(
         activity=state.activity.value,
-        exits=Table((name, Exit(way.to, Distribution(way.after.family, way.after.values), way.chance.value)) for name, way in state.exits.items()),
+        exits=Table(
+            (name, Exit(way.to, Distribution(way.after.family, way.after.values), way.chance.value))
+            for name, way in state.exits.items()
+        ),
         on_violation=Table((severity, targets.states) for severity, targets in state.on_violation.items()),
         desk=state.desk,
         priority=0.0 if state.priority is None else state.priority.value,

@@ -1,36 +1,64 @@
-"""The grammar of a scenario file as pydantic models: every key, what it holds, its default, and what an editor is told about it.
+"""The grammar of a scenario file as pydantic models: every key, what it holds, its default, and what an editor is told.
 
-A model stands for one mapping of the file and forbids keys it does not know. The values of its fields are what `quantities`,
-`families` and `units` read. What concerns more than one key (sums, names that must exist, dates in order) is in `checks`.
+A model stands for one mapping of the file and forbids keys it does not know. What stands at the keys is in `fields`;
+what concerns more than one key (sums, names that must exist, dates in order) is in `checks`.
 
-Adding a key: one field here, one line in `resolving` (what it means) and one in `writing` (how the resolved file shows it).
+Adding a key: one field here, one line in `resolving` (what it means) and one in `writing` (how the resolved file
+shows it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from . import quantities
-from .families import AUDIENCES, DURATIONS, Variable
-from .measures import MEASURES
-from .names import NAME_PATTERN, NAME_RULE, allowed, name_fault
-from .quantities import Kind, Measured, Quantity
-from .units import Moment, Refused, day, moment, shown, time_of_day, weekdays
-from .yaml_tree import kind_of
+from .families import DURATIONS
+from .fields import (
+    Accounts,
+    Activity,
+    Audience,
+    Chance,
+    Day,
+    Days,
+    Duration,
+    Expiry,
+    Flag,
+    Hit,
+    Length,
+    Limit,
+    MeasureName,
+    Name,
+    NextStates,
+    OutcomeTables,
+    Patches,
+    Priority,
+    Rate,
+    Reviewers,
+    Severities,
+    Sigma,
+    Text,
+    TimeOfDay,
+    When,
+    WhenOrEnd,
+    WorkingDays,
+)
 
 DEFAULT_SEVERITIES = ("minor", "serious", "severe")
 DEFAULT_BAN = "banned"
-UNLIMITED = "unlimited"
+
+
+def _default(read: Callable[[object], Any], text: str | int, description: str = "") -> Any:
+    """A field whose default is read like a value of the file, and shown to editors as it is written."""
+    return Field(default_factory=lambda: read(text), description=description, json_schema_extra={"default": text})
 
 
 class Grammar(BaseModel):
     """One mapping of a scenario file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Joins(Grammar):
@@ -43,13 +71,13 @@ class Joins(Grammar):
 class Propensity(Grammar):
     """How much more some accounts violate than others: a lognormal multiplier of mean 1 on the violation rates."""
 
-    sigma: Sigma = Field(default_factory=lambda: quantities.SIGMA.measured(0), json_schema_extra={"default": 0})
+    sigma: Sigma = _default(quantities.SIGMA.measured, 0)
 
 
 class Segment(Grammar):
     """A group of accounts of one sort."""
 
-    accounts: Annotated[Quantity, PlainValidator(quantities.ACCOUNTS.quantity), _quantity_schema(quantities.ACCOUNTS)]
+    accounts: Accounts
     joins: Joins | None = Field(None, description="default: all are there from the start")
     audience: Audience | None = Field(None, description="readers of an account; only weighs results")
     propensity: Propensity = Field(default_factory=lambda: Propensity.model_validate({}))
@@ -59,9 +87,7 @@ class Detection(Grammar):
     """Whether a violation is found, and how long until it is decided."""
 
     chance: Chance
-    delay: Duration = Field(
-        default_factory=lambda: DURATIONS.read("0 seconds"), description="from violation to decision", json_schema_extra={"default": "0 seconds"}
-    )
+    delay: Duration = _default(DURATIONS.read, "0 seconds", "from violation to decision")
 
 
 class Violation(Grammar):
@@ -69,18 +95,14 @@ class Violation(Grammar):
 
     genuine: Flag = Field(True, description="false: a false alarm, what is flagged broke no rule")
     rate: dict[Name, Rate] = Field(description="violations of one account, by segment; 0 where a segment is not named")
-    severity: Annotated[
-        Mapping[str, Quantity], PlainValidator(lambda value: _chances(value, "severity")), WithJsonSchema(_CHANCE_TABLE)
-    ] = Field(description="chance of each severity; together 100%")
+    severity: Severities = Field(description="chance of each severity; together 100%")
     detection: Detection
 
 
 class Strikes(Grammar):
     """Strikes of an account."""
 
-    expire: Annotated[
-        Quantity | None, PlainValidator(quantities.POSITIVE_DURATION.quantity), _quantity_schema(quantities.POSITIVE_DURATION)
-    ] = Field(None, description="default: they never expire")
+    expire: Expiry | None = Field(None, description="default: they never expire")
 
 
 class Exit(Grammar):
@@ -88,50 +110,33 @@ class Exit(Grammar):
 
     to: Text = Field(description="the next state")
     after: Duration = Field(description="from entering the state")
-    chance: Chance = Field(
-        default_factory=lambda: quantities.CHANCE.measured(1), description="that it rings at all", json_schema_extra={"default": "100%"}
-    )
+    chance: Chance = _default(quantities.CHANCE.measured, "100%", "that it rings at all")
 
 
 class State(Grammar):
     """A state of the ladder."""
 
-    activity: Annotated[Quantity, PlainValidator(quantities.ACTIVITY.quantity), _quantity_schema(quantities.ACTIVITY)] = Field(
-        default_factory=lambda: quantities.ACTIVITY.measured(1), description="multiplies the violation rates", json_schema_extra={"default": "100%"}
-    )
+    activity: Activity = _default(quantities.ACTIVITY.measured, "100%", "multiplies the violation rates")
     exits: dict[Name, Exit] = Field(default_factory=dict, description="ways out that time opens; the earliest wins")
-    on_violation: dict[
-        Name,
-        Annotated[
-            Targets,
-            PlainValidator(_targets),
-            WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-        ],
-    ] = Field(default_factory=dict, description="severity: next state, or a list of states by number of strikes")
-    desk: Text | None = Field(None, description="the desk before which accounts in this state wait")
-    priority: Annotated[Quantity | None, PlainValidator(quantities.PRIORITY.quantity), _quantity_schema(quantities.PRIORITY)] = Field(
-        None, description="the lowest is served first; default 0"
+    on_violation: dict[Name, NextStates] = Field(
+        default_factory=dict, description="severity: next state, or a list of states by number of strikes"
     )
+    desk: Text | None = Field(None, description="the desk before which accounts in this state wait")
+    priority: Priority | None = Field(None, description="the lowest is served first; default 0")
     service: Duration | None = Field(None, description="how long a reviewer needs")
-    outcomes: Annotated[
-        Outcomes | None,
-        PlainValidator(_outcomes),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    _CHANCE_TABLE,
-                    {"type": "object", "properties": {"rightful": _CHANCE_TABLE, "wrongful": _CHANCE_TABLE}, "required": ["rightful", "wrongful"]},
-                ]
-            }
-        ),
-    ] = Field(None, description="where service leads: state: chance; or one such table for rightful and one for wrongful accounts")
+    outcomes: OutcomeTables | None = Field(
+        None,
+        description="where service leads: state: chance; or one such table for rightful and one for wrongful accounts",
+    )
 
 
 class Ladder(Grammar):
     """States and how accounts move between them."""
 
     start: Text = Field(description="the state of an account that joins")
-    bans: list[Text] | None = Field(None, description="states that count as a ban; default: `banned`, if there is such a state")
+    bans: list[Text] | None = Field(
+        None, description="states that count as a ban; default: `banned`, if there is such a state"
+    )
     strikes: Strikes = Field(default_factory=lambda: Strikes.model_validate({}))
     states: dict[Name, State] = Field(min_length=1)
 
@@ -139,23 +144,15 @@ class Ladder(Grammar):
 class Hours(Grammar):
     """Weekly working hours of a desk."""
 
-    days: Annotated[
-        WorkingDays,
-        PlainValidator(_days),
-        WithJsonSchema({"anyOf": [{"type": "string", "examples": ["mon-fri", "sat"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-    ] = Field(default_factory=lambda: _days("mon-sun"), description="days on which the hours begin", json_schema_extra={"default": "mon-sun"})
-    from_: Annotated[Measured, PlainValidator(time_of_day), WithJsonSchema(_TIME_SCHEMA)] = Field(alias="from")
-    to: Annotated[Measured, PlainValidator(time_of_day), WithJsonSchema(_TIME_SCHEMA)] = Field(description="before `from`: of the next day")
+    days: Days = _default(WorkingDays.read, "mon-sun", "days on which the hours begin")
+    from_: TimeOfDay = Field(alias="from", description='as in "09:00"')
+    to: TimeOfDay = Field(description='up to "24:00"; before `from`: of the next day')
 
 
 class Desk(Grammar):
     """Reviewers who serve accounts."""
 
-    reviewers: Annotated[
-        Quantity | None,
-        PlainValidator(_reviewers),
-        WithJsonSchema({"anyOf": [*quantities.REVIEWERS.json_schema()["anyOf"], {"const": UNLIMITED}]}),
-    ] = Field(description="a number, or `unlimited`")
+    reviewers: Reviewers = Field(description="a number, or `unlimited`")
     hours: Hours | None = Field(None, description="default: always open")
 
 
@@ -163,39 +160,33 @@ class Wave(Grammar):
     """An order that moves accounts of a segment at one instant."""
 
     at: When = Field(description="not before `start`; after the end it never comes")
-    segment: Text
-    share: Annotated[Quantity | None, PlainValidator(quantities.CHANCE.quantity), _quantity_schema(quantities.CHANCE)] = Field(
-        None, description="each account with this chance (or `count`)"
-    )
-    count: Annotated[Quantity | None, PlainValidator(quantities.HIT.quantity), _quantity_schema(quantities.HIT)] = Field(
-        None, description="exactly so many accounts (or `share`)"
-    )
+    segment: Text = Field(description="the segment whose accounts it may move")
+    share: Chance | None = Field(None, description="each account with this chance (or `count`)")
+    count: Hit | None = Field(None, description="exactly so many accounts (or `share`)")
     to: Text = Field(description="the state they are moved to")
-    states: list[Text] | None = Field(None, min_length=1, description="only from these; default: every state that is not absorbing")
+    states: list[Text] | None = Field(
+        None, min_length=1, description="only from these; default: every state that is not absorbing"
+    )
     genuine: Flag = Field(True, description="false: bans by this order are wrongful")
 
 
 class Phase(Grammar):
     """What is different from a date on."""
 
-    from_: When = Field(alias="from")
-    set_: Annotated[
-        Mapping[str, Any], PlainValidator(_patches), WithJsonSchema({"type": "object", "additionalProperties": True, "minProperties": 1})
-    ] = Field(alias="set", description="path: value, for numbers, durations, chances and targets")
-    in_progress: Literal["keep", "restart"] = Field("keep", description="clocks of accounts in states whose exits change")
+    from_: When = Field(alias="from", description="may be before `start`")
+    set_: Patches = Field(alias="set", description="path: value, for numbers, durations, chances and targets")
+    in_progress: Literal["keep", "restart"] = Field(
+        "keep", description="clocks of accounts in states whose exits change"
+    )
 
 
 class Expectation(Grammar):
     """What a measure should be; `enforcement-sim test` holds the scenario to it."""
 
-    measure: Annotated[
-        str, PlainValidator(_text), WithJsonSchema({"enum": list(MEASURES), "description": "; ".join(f"{k}: {m.meaning}" for k, m in MEASURES.items())})
-    ]
+    measure: MeasureName
     segment: Text | None = Field(None, description="default: all segments together")
     state: Text | None = Field(None, description="for measures of one state")
-    at: Annotated[Moment | None, PlainValidator(_when), WithJsonSchema({"anyOf": [{"const": "end"}, *_MOMENT_SCHEMA["anyOf"]]})] = Field(
-        None, description="a date, a duration since `start`, or `end` (default)"
-    )
+    at: WhenOrEnd = Field(None, description="a date, a duration since `start`, or `end` (default)")
     below: Limit | None = None
     above: Limit | None = None
 
@@ -211,26 +202,27 @@ class Document(Grammar):
     start: Day = Field(description="the date at which simulated time is 0")
     end: Day | None = Field(None, description="the last instant (or `horizon`)")
     horizon: Length | None = Field(None, description="how long the run is (or `end`)")
-    observe: Length = Field(
-        default_factory=lambda: quantities.POSITIVE_DURATION.measured("1 day"), description="grid of the curves", json_schema_extra={"default": "1 day"}
+    observe: Length = _default(quantities.POSITIVE_DURATION.measured, "1 day", "grid of the curves")
+    severities: list[Name] = Field(
+        default_factory=lambda: list(DEFAULT_SEVERITIES),
+        min_length=1,
+        description="mildest first",
+        json_schema_extra={"default": list(DEFAULT_SEVERITIES)},
     )
-    severities: list[Name] = Field(default_factory=lambda: list(DEFAULT_SEVERITIES), min_length=1, description="mildest first")
-    segments: dict[Name, Segment] = Field(min_length=1)
-    violations: dict[Name, Violation] = Field(default_factory=dict)
+    segments: dict[Name, Segment] = Field(min_length=1, description="groups of accounts")
+    violations: dict[Name, Violation] = Field(default_factory=dict, description="kinds of violations")
     ladder: Ladder
-    desks: dict[Name, Desk] = Field(default_factory=dict)
-    waves: dict[Name, Wave] = Field(default_factory=dict)
-    phases: dict[Name, Phase] = Field(default_factory=dict)
-    expect: list[Expectation] = Field(default_factory=list)
+    desks: dict[Name, Desk] = Field(default_factory=dict, description="where reviewers serve accounts")
+    waves: dict[Name, Wave] = Field(default_factory=dict, description="orders that move whole groups at one instant")
+    phases: dict[Name, Phase] = Field(default_factory=dict, description="changes of the rules from a date on")
+    expect: list[Expectation] = Field(default_factory=list, description="what results should be")
 
 
 class WhatIf(Grammar):
     """A scenario that says only what differs from another."""
 
     extends: Text = Field(description="a file beside this one, or the name of a shipped scenario")
-    set_: Annotated[Mapping[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] = Field(
-        default_factory=dict, alias="set", description="path: value; null removes"
-    )
+    set_: Patches | None = Field(None, alias="set", description="path: value; null removes")
     schema_: Literal[1] = Field(1, alias="schema", description="version of the format")
     title: Text = Field("", description="default: the title of the other")
     purpose: Text = Field("", description="default: the purpose of the other")

@@ -1,7 +1,7 @@
 """What a scenario says, resolved: frozen, typed, in microseconds since `start`.
 
-Mappings keep the order of the file, cannot be changed and can be pickled. Rates are events per microsecond; chances are 0..1; of a range
-`{low, best, high}` these hold `best`.
+Mappings keep the order of the file, cannot be changed and can be pickled. Rates are events per microsecond; chances
+are 0..1; of a range `{low, best, high}` these hold `best`.
 """
 
 from __future__ import annotations
@@ -48,10 +48,12 @@ class Distribution:
     Attributes
     ----------
     family
-        ``fixed``, ``exponential``, ``uniform``, ``triangular``, ``weibull``, ``lognormal``, ``loglogistic`` or ``empirical``.
+        ``fixed``, ``exponential``, ``uniform``, ``triangular``, ``weibull``, ``lognormal``, ``loglogistic`` or
+        ``empirical``.
     values
-        fixed (value,); exponential (mean,); uniform (low, high); triangular (low, mode, high); weibull (shape, scale); lognormal (median, sigma);
-        loglogistic (median, shape); empirical (q0, ..., qn). Shapes and sigmas have no unit.
+        fixed (value,); exponential (mean,); uniform (low, high); triangular (low, mode, high); weibull (shape,
+        scale); lognormal (median, sigma); loglogistic (median, shape); empirical (q0, ..., qn). Shapes and sigmas
+        have no unit.
     """
 
     family: str
@@ -91,7 +93,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class State:
-    """A state of the ladder; `on_violation` has the severities that lead somewhere, with targets by number of strikes."""
+    """A state of the ladder; `on_violation`: severities that lead somewhere, with targets by number of strikes."""
 
     activity: float
     exits: Mapping[str, Exit]
@@ -115,7 +117,7 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Hours:
-    """Weekly working hours: days (0 = Monday) on which they begin, and microseconds of the day; past midnight if ``to_us <= from_us``."""
+    """Weekly hours: days on which they begin (0 = Monday), times of day; past midnight if ``to_us <= from_us``."""
 
     days: tuple[int, ...]
     from_us: int
@@ -132,7 +134,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class Wave:
-    """An order at a date, for a share or an exact count of a segment; ``states`` ``None``: every state that is not absorbing."""
+    """An order at a date, for a share or a count of a segment; ``states`` ``None``: all that are not absorbing."""
 
     at_us: int
     segment: str

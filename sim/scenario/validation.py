@@ -1,11 +1,12 @@
 """Holding a tree to the grammar, with all faults at once: pydantic's errors in our words, at the lines they are about.
 
-What the grammar refuses is cut out and the rest read again, so that `checks` can look at everything else in the same pass; they are told
-what was cut (`Reading.cut`) and keep quiet where that could be the cause.
+What the grammar refuses is cut out and the rest read again, so that `checks` can look at everything else in the same
+pass; they are told what was cut (`Reading.cut`) and keep quiet where that could be the cause.
 """
 
 from __future__ import annotations
 
+import copy
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from sim.errors import Fault
 
-from .inheritance import path_text
+from .inheritance import matches, path_text
 from .names import allowed
 from .schema import Document
-from .units import Refused, shown
+from .units import RefusedError, shown
 from .yaml_tree import Node, Place, plain
 
 Path = tuple[str, ...]
@@ -26,12 +27,21 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault at a path; `whole`: about everything below it (a sum), and so about what was written there last."""
+    """A fault at a path.
+
+    Attributes
+    ----------
+    whole
+        It is about everything below the path (a sum), and so about what was written there last.
+    missing
+        The key that is missing there.
+    """
 
     path: Path
     problem: str
     remedy: str = ""
     whole: bool = False
+    missing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,8 @@ class Layers:
             node = below
         place = node.latest() if finding.whole else node.place
         for path, removal in self.removed.items():
-            about = path == finding.path or (finding.whole and path[: len(finding.path)] == finding.path)
+            missed = finding.missing is not None and path == (*finding.path, finding.missing)
+            about = missed or path == finding.path or (finding.whole and path[: len(finding.path)] == finding.path)
             if about and removal.rank >= place.rank:
                 place = removal
         return place
@@ -70,7 +81,9 @@ class Layers:
     def fault(self, finding: Finding, prefix: Path = ()) -> Fault:
         """The finding as a fault with its file and line."""
         place = self.place(finding)
-        return Fault(place.source.shown, place.line, path_text((*prefix, *finding.path)), finding.problem, finding.remedy)
+        return Fault(
+            place.source.shown, place.line, path_text((*prefix, *finding.path)), finding.problem, finding.remedy
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,14 @@ class Reading:
 def read_document(tree: Node) -> Reading:
     """Hold a tree to the grammar."""
     values, empty = plain(tree)
-    findings = [Finding(tuple(map(str, path)), "nothing is written here", "write a value ({} for one with all defaults), or leave the key out") for path in empty]
+    findings = [
+        Finding(
+            tuple(map(str, path)),
+            "nothing is written here",
+            "write a value ({} for one with all defaults), or leave the key out",
+        )
+        for path in empty
+    ]
     if not isinstance(values, dict):
         told = "the file is empty" if values is None else f"a scenario is a mapping of keys, found {shown(values)}"
         return Reading(None, (Finding((), told, "begin with `schema: 1`"),), ((),))
@@ -107,32 +127,46 @@ def read_document(tree: Node) -> Reading:
             return Reading(None, tuple(findings), tuple(cut))
 
 
+_STAND_INS: dict[Path, Any] = {
+    ("start",): "2000-01-01",
+    ("segments", "*", "accounts"): 1,
+    ("violations", "*", "rate"): {},
+    ("violations", "*", "detection"): {"chance": 0},
+    ("violations", "*", "detection", "chance"): 0,
+    ("ladder", "states", "*", "exits", "*", "after"): "1 day",
+    ("desks", "*", "reviewers"): 0,
+}
+"""Values that let the rest be read where a required key is missing or wrong; `checks` are told that it was cut."""
+
+
 def _location(error: Any) -> tuple[str | int, ...]:
     return tuple(part for part in error["loc"] if part != "[key]")
 
 
 def _cut(values: dict[str, Any], errors: list[Any], cut: list[Path]) -> bool:
-    """Take out what the errors are about (for a missing key: its parent); False if nothing would be left.
+    """Take out what the errors are about; False if nothing would be left.
 
-    A bad `start` gets a stand-in, so that one bad date does not hide every other fault.
+    What a mapping cannot do without takes the mapping with it, except where there is a stand-in for it.
     """
-    locations = dict.fromkeys(
-        _location(error)[: -1 if error["type"] == "missing" and _location(error) != ("start",) else None] for error in reversed(errors)
-    )
-    for location in locations:  # from the last to the first, so that indices of lists stay true
+    wanted: dict[tuple[str | int, ...], Any] = {}
+    for error in reversed(errors):  # from the last to the first, so that indices of lists stay true
+        location = _location(error)
+        path = tuple(map(str, location))
+        stand_in = next((value for pattern, value in _STAND_INS.items() if matches(path, pattern)), None)
+        wanted[location[:-1] if stand_in is None and error["type"] == "missing" else location] = stand_in
+    for location, stand_in in wanted.items():
         if not location:
             return False
         cut.append(tuple(map(str, location)))
-        if location == ("start",):
-            values["start"] = "2000-01-01"
-            continue
         parent: Any = values
         for part in location[:-1]:
             if part not in parent if isinstance(parent, dict) else int(part) >= len(parent):
                 break
             parent = parent[part]
         else:
-            if location[-1] in parent if isinstance(parent, dict) else int(location[-1]) < len(parent):
+            if stand_in is not None:
+                parent[location[-1]] = copy.copy(stand_in)
+            elif location[-1] in parent if isinstance(parent, dict) else int(location[-1]) < len(parent):
                 del parent[location[-1]]
     return True
 
@@ -141,11 +175,11 @@ def _findings(error: Any) -> Iterable[Finding]:
     """A pydantic error in words an analyst can act on."""
     location = _location(error)
     path = tuple(map(str, location))
-    if error["type"] == "value_error" and isinstance(error["ctx"]["error"], Refused):
+    if error["type"] == "value_error" and isinstance(error["ctx"]["error"], RefusedError):
         for below, problem, remedy in error["ctx"]["error"].parts:
             yield Finding((*path, *below), problem, remedy)
     elif error["type"] == "missing":
-        yield Finding(path[:-1], f"`{path[-1]}` is missing", _wanted(location))
+        yield Finding(path[:-1], f"`{path[-1]}` is missing", _wanted(location), missing=path[-1])
     elif error["type"] == "extra_forbidden":
         keys = [field.alias or name for name, field in _model_at(location[:-1]).model_fields.items()]
         yield Finding(path, f"unexpected key `{path[-1]}`", allowed(keys, path[-1]))
@@ -168,7 +202,8 @@ def _wanted(location: tuple[str | int, ...]) -> str:
     """What a missing key would hold."""
     model = _model_at(location[:-1])
     field = next((f for name, f in model.model_fields.items() if (f.alias or name) == location[-1]), None)
-    return f"`{location[-1]}`: {field.description}" if field is not None and field.description else f"write `{location[-1]}: ...`"
+    described = f" ({field.description})" if field is not None and field.description else ""
+    return f"write `{location[-1]}: ...`{described}"
 
 
 def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
@@ -180,8 +215,7 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
             kind = next(f.annotation for name, f in kind.model_fields.items() if (f.alias or name) == part)
         else:
             kind = get_args(kind)[-1]
-    found = _bare(kind)
-    assert issubclass(found, BaseModel)
+    found: type[BaseModel] = _bare(kind)
     return found
 
 

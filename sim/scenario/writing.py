@@ -1,7 +1,8 @@
 """The resolved form of a scenario: everything written out, in one canonical text.
 
-Defaults, inherited values and observed quantiles are written out, ranges and phases are kept, and numbers and units are canonical. Reading
-the text gives the same scenario, and writing that the same text, so that its SHA-256 stands for what the scenario says.
+Defaults, inherited values and observed quantiles are written out, ranges and phases are kept, and numbers and units
+are canonical. Reading the text gives the same scenario, and writing that the same text, so that its SHA-256 stands
+for what the scenario says.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 
 from . import schema
 from .families import EMPIRICAL, Variable
+from .fields import UNLIMITED
 from .inheritance import path_text
 from .quantities import RANGE_KEYS, Quantity, Range
 from .resolving import bans_of
-from .schema import UNLIMITED, Document
+from .schema import Document
 from .yaml_tree import resolve
 
 WIDTH = 110
@@ -32,12 +34,16 @@ class Written(str):
 
 
 def plain_document(document: Document) -> dict[str, Any]:
-    """The document as plain values with every default; quantities are `Written` or `Range`, phases are as in the models.
+    """The document as plain values with every default; quantities are `Written` or `Range`.
 
     The values of a phase's `set` are left out: `loading` knows what they are in force.
     """
     parts: dict[str, Any] = {"schema": document.schema_, "title": document.title, "purpose": document.purpose}
-    parts |= {"sources": list(document.sources), "assumed": list(document.assumed), "start": Written(document.start.text)}
+    parts |= {
+        "sources": list(document.sources),
+        "assumed": list(document.assumed),
+        "start": Written(document.start.text),
+    }
     if document.end is not None:
         parts["end"] = Written(document.end.text)
     elif document.horizon is not None:
@@ -49,7 +55,8 @@ def plain_document(document: Document) -> dict[str, Any]:
     parts["desks"] = {name: _desk(desk) for name, desk in document.desks.items()}
     parts["waves"] = {name: _wave(wave) for name, wave in document.waves.items()}
     parts["phases"] = {
-        name: {"from": Written(phase.from_.text), "set": {}, "in_progress": phase.in_progress} for name, phase in document.phases.items()
+        name: {"from": Written(phase.from_.text), "set": {}, "in_progress": phase.in_progress}
+        for name, phase in document.phases.items()
     }
     parts["expect"] = [_expectation(expectation) for expectation in document.expect]
     return parts
@@ -83,8 +90,14 @@ def _segment(segment: schema.Segment) -> dict[str, Any]:
 def _violation(kind: schema.Violation, document: Document) -> dict[str, Any]:
     return {
         "genuine": kind.genuine,
-        "rate": {name: _quantity(kind.rate[name]) if name in kind.rate else Written("0 per year") for name in document.segments},
-        "severity": {**_quantities(kind.severity), **{name: Written("0%") for name in document.severities if name not in kind.severity}},
+        "rate": {
+            name: _quantity(kind.rate[name]) if name in kind.rate else Written("0 per year")
+            for name in document.segments
+        },
+        "severity": {
+            **_quantities(kind.severity),
+            **{name: Written("0%") for name in document.severities if name not in kind.severity},
+        },
         "detection": {"chance": _quantity(kind.detection.chance), "delay": _variable(kind.detection.delay)},
     }
 
@@ -102,10 +115,12 @@ def _ladder(ladder: schema.Ladder) -> dict[str, Any]:
 def _state(state: schema.State) -> dict[str, Any]:
     parts: dict[str, Any] = {"activity": _quantity(state.activity)}
     parts["exits"] = {
-        name: {"to": way.to, "after": _variable(way.after), "chance": _quantity(way.chance)} for name, way in state.exits.items()
+        name: {"to": way.to, "after": _variable(way.after), "chance": _quantity(way.chance)}
+        for name, way in state.exits.items()
     }
     parts["on_violation"] = {
-        severity: list(targets.states) if targets.listed else targets.states[0] for severity, targets in state.on_violation.items()
+        severity: list(targets.states) if targets.listed else targets.states[0]
+        for severity, targets in state.on_violation.items()
     }
     if state.desk is not None:
         parts |= {"desk": state.desk, "priority": Written("0") if state.priority is None else _quantity(state.priority)}
@@ -121,7 +136,11 @@ def _desk(desk: schema.Desk) -> dict[str, Any]:
     parts: dict[str, Any] = {"reviewers": UNLIMITED if desk.reviewers is None else _quantity(desk.reviewers)}
     if desk.hours is not None:
         days = desk.hours.days.text
-        parts["hours"] = {"days": days if isinstance(days, str) else list(days), "from": desk.hours.from_.text, "to": desk.hours.to.text}
+        parts["hours"] = {
+            "days": days if isinstance(days, str) else list(days),
+            "from": desk.hours.from_.text,
+            "to": desk.hours.to.text,
+        }
     return parts
 
 
@@ -136,7 +155,11 @@ def _wave(wave: schema.Wave) -> dict[str, Any]:
 
 def _expectation(expectation: schema.Expectation) -> dict[str, Any]:
     parts: dict[str, Any] = {"measure": expectation.measure}
-    parts |= {key: value for key, value in (("segment", expectation.segment), ("state", expectation.state)) if value is not None}
+    parts |= {
+        key: value
+        for key, value in (("segment", expectation.segment), ("state", expectation.state))
+        if value is not None
+    }
     parts["at"] = "end" if expectation.at is None else Written(expectation.at.text)
     limits = (("below", expectation.below), ("above", expectation.above))
     return parts | {key: Written(limit.text) for key, limit in limits if limit is not None}
@@ -169,11 +192,17 @@ def yaml_text(parts: Mapping[str, Any]) -> str:
 def _block(value: Any, indent: int) -> list[str]:
     lines = []
     margin = " " * indent
-    entries = [(f"{_scalar(key, _PLAIN_PATH)}:", child) for key, child in value.items()] if isinstance(value, Mapping) else [("-", child) for child in value]
+    entries = (
+        [(f"{_scalar(key, _PLAIN_PATH)}:", child) for key, child in value.items()]
+        if isinstance(value, Mapping)
+        else [("-", child) for child in value]
+    )
     for head, child in entries:
         flow = _flow(child)
         container = isinstance(child, (Mapping, list)) and bool(child)
-        if container and (len(margin) + len(head) + 1 + len(flow) > WIDTH or (indent == 0 and isinstance(child, Mapping))):
+        if container and (
+            len(margin) + len(head) + 1 + len(flow) > WIDTH or (indent == 0 and isinstance(child, Mapping))
+        ):
             lines += [margin + head, *_block(child, indent + 2)]
         else:
             lines.append(f"{margin}{head} {flow}")
@@ -197,7 +226,12 @@ def _scalar(value: Any, as_is: re.Pattern[str]) -> str:
         return str(value).lower()
     if not isinstance(value, str):
         return repr(value)
-    if as_is.fullmatch(value) and value.casefold() not in _OLD_BOOLEANS and not value.endswith(" ") and isinstance(resolve(value), str):
+    if (
+        as_is.fullmatch(value)
+        and value.casefold() not in _OLD_BOOLEANS
+        and not value.endswith(" ")
+        and isinstance(resolve(value), str)
+    ):
         return value
     return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(value, ensure_ascii=False))
 

@@ -69,9 +69,12 @@ class _Builder:
         self.skipping = 0  # depth within a key that is not a scalar
 
     def fault(self, line: int | None, problem: str, remedy: str, key: str | None = None) -> None:
-        parts = [
-            str(len(level.value)) if isinstance(level.value, list) else level.key[0] or "" for level in self.stack if level.key or isinstance(level.value, list)
-        ]
+        parts = []
+        for level in self.stack:
+            if isinstance(level.value, list):
+                parts.append(str(len(level.value)))
+            elif level.key is not None:
+                parts.append(level.key[0] or "")
         path = ".".join([*parts, key] if key is not None else parts)
         self.faults.append(Fault(self.source.shown, line, path, problem, remedy))
 
@@ -123,11 +126,15 @@ class _Builder:
         level.key = (text, Place(self.source, line))
         if event.implicit[0] and text == "<<":
             level.key = None
-            self.fault(line, "merge keys are not part of YAML 1.2", "write the values out, or use `extends` and `set`", "<<")
+            self.fault(
+                line, "merge keys are not part of YAML 1.2", "write the values out, or use `extends` and `set`", "<<"
+            )
             level.key = (None, Place(self.source, line))
         elif event.implicit[0] and not isinstance(resolve(text), str):
             level.key = None
-            self.fault(line, f"the key `{text}` reads as {kind_of(resolve(text))}", f'write it in quotes: "{text}"', text)
+            self.fault(
+                line, f"the key `{text}` reads as {kind_of(resolve(text))}", f'write it in quotes: "{text}"', text
+            )
             level.key = (text, Place(self.source, line))
         if text in level.value:
             level.key = None
@@ -153,14 +160,22 @@ class _Builder:
         known = _CORE_TAGS.get(str(event.tag))
         scalar = known not in (None, dict, list)
         if known is None or (kind is None) != scalar or (kind is not None and known is not kind):
-            self.fault(line, f"has the tag `{event.tag}`", "leave it out: a scenario is plain values, and nothing in it is executed")
+            self.fault(
+                line,
+                f"has the tag `{event.tag}`",
+                "leave it out: a scenario is plain values, and nothing in it is executed",
+            )
             return None
         return known
 
     def _alias(self, event: AliasEvent, line: int) -> None:
         node = self.anchors.get(event.anchor, None)
         if node is None:
-            self.fault(line, f"`*{event.anchor}` stands for something that contains it", "write the values out")
+            open_yet = event.anchor in self.anchors
+            told = (
+                "stands for something that contains it" if open_yet else "stands for nothing: there is no such anchor"
+            )
+            self.fault(line, f"`*{event.anchor}` {told}", "write the values out")
             node = Node("", Place(self.source, line))
         if self.stack and self.stack[-1].wants_key:
             self.fault(line, "has an alias as a key", "write the name out")
@@ -175,7 +190,9 @@ class _Builder:
         """Hand a complete value to what is open around it."""
         self.size += 1
         if self.size > MAX_NODES:
-            raise _TooMuchError(node.place.line or 1, f"expands to more than {MAX_NODES:,} values", "write fewer, or fewer aliases")
+            raise _TooMuchError(
+                node.place.line or 1, f"expands to more than {MAX_NODES:,} values", "write fewer, or fewer aliases"
+            )
         if anchor:
             self.anchors[anchor] = node
         if not self.stack:
@@ -203,14 +220,29 @@ def parse(text: str, source: Source) -> tuple[Node | None, list[Fault]]:
         mark = error.problem_mark or error.context_mark
         told = " ".join(part for part in (error.context, error.problem) if part)
         line = None if mark is None else mark.line + 1
-        return None, [*builder.faults, Fault(source.shown, line, "", f"is not YAML: {told}", "mend the line, or the one above it")]
+        return None, [
+            *builder.faults,
+            Fault(source.shown, line, "", f"is not YAML: {told}", "mend the line, or the one above it"),
+        ]
     except ReaderError as error:
+        code = error.character if isinstance(error.character, int) else ord(error.character)
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else None
-        return None, [Fault(source.shown, line, "", f"has a character that YAML does not allow (U+{ord(error.character):04X})", "remove it")]
+        return None, [
+            Fault(
+                source.shown,
+                line,
+                "",
+                f"has a character that YAML does not allow (U+{code:04X})",
+                "remove it",
+            )
+        ]
     except (YAMLError, ValueError, AssertionError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        return None, [*builder.faults, Fault(source.shown, None, "", f"is not YAML: {error or type(error).__name__}", "mend it")]
+        return None, [
+            *builder.faults,
+            Fault(source.shown, None, "", f"is not YAML: {error or type(error).__name__}", "mend it"),
+        ]
     if builder.documents > 1:
-        builder.faults.append(Fault(source.shown, None, "", "holds more than one document", "keep one scenario to a file"))
+        builder.faults.append(
+            Fault(source.shown, None, "", "holds more than one document", "keep one scenario to a file")
+        )
     return builder.root, builder.faults
-
-

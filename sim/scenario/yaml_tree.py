@@ -34,6 +34,8 @@ _WORDS = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
 _LONGEST_NUMBER = 60  # characters; a longer one stays text and is refused as a number
+
+
 @dataclass(frozen=True)
 class Source:
     """Where values come from: the name that faults show, and the folder that paths written there start from."""
@@ -98,10 +100,8 @@ class Node:
 
     def latest(self) -> Place:
         """The place of the latest layer in it (its own, if nothing in it was written later)."""
-        children: Iterator[Node] | list[Node] = iter(self.value.values()) if isinstance(self.value, dict) else []
-        children = self.value if isinstance(self.value, list) else children
         place = self.place
-        for child in children:
+        for child in self.value if isinstance(self.value, list) else self.mapping.values():
             inner = child.latest()
             if inner.rank > place.rank:
                 place = inner
@@ -144,7 +144,9 @@ def kind_of(value: object) -> str:
         return "a number"
     if isinstance(value, str):
         return "text"
-    return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, Sequence) else type(value).__name__
+    return (
+        "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, Sequence) else type(value).__name__
+    )
 
 
 def node_from(value: object, place: Place, depth: int = 1) -> Node:
@@ -179,7 +181,10 @@ def plain(node: Node) -> tuple[Any, list[tuple[str | int, ...]]]:
     if isinstance(node.value, dict):
         parts = [(key, plain(child)) for key, child in node.value.items() if child.value is not None]
         empty = [(key,) for key, child in node.value.items() if child.value is None]
-        return {key: value for key, (value, _) in parts}, [*empty, *((key, *path) for key, (_, inner) in parts for path in inner)]
+        return {key: value for key, (value, _) in parts}, [
+            *empty,
+            *((key, *path) for key, (_, inner) in parts for path in inner),
+        ]
     if isinstance(node.value, list):
         items = [plain(child) for child in node.value]
         return [value for value, _ in items], [

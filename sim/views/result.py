@@ -109,13 +109,17 @@ class Plots:
     def __init__(self, result: Result) -> None:
         self._result = result
 
+    def _dated(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"events": events_of(self._result.scenario), **options}
+
     def ban_rate(self, **options: Any) -> Axes:
         """Ban-rate curves by segment with 95 % bands; waves and phases are marked."""
-        return plots.ban_rate(self._result.bans, events=events_of(self._result.scenario), **options)
+        coupled = plots.limited(self._result.desks)
+        return plots.ban_rate(self._result.bans, **self._dated({"coupled": coupled, **options}))
 
     def states_over_time(self, **options: Any) -> Axes:
         """Accounts in each state over time."""
-        return plots.states_over_time(self._result.occupancy, **options)
+        return plots.states_over_time(self._result.occupancy, **self._dated(options))
 
     def flows(self, **options: Any) -> Axes:
         """Flows between states."""
@@ -123,11 +127,11 @@ class Plots:
 
     def time_to_ban(self, **options: Any) -> Axes:
         """When first bans come."""
-        return plots.time_to_ban(self._result.bans, **options)
+        return plots.time_to_ban(self._result.bans, **self._dated(options))
 
     def desk_load(self, **options: Any) -> Axes:
         """Waiting, busy and reviewers over time."""
-        return plots.desk_load(self._result.desks, **options)
+        return plots.desk_load(self._result.desks, **self._dated(options))
 
 
 def run(

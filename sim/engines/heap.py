@@ -1,0 +1,120 @@
+"""Heaps from which any member can be taken: binary heaps that know where everybody stands (Knuth 1998, 5.2.3).
+
+Every row of a `Heap` is one heap of slots in the order (priority, time, slot). A slot stands in at most one row at a time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.engines.tally import Array
+from sim.model.jit import inlined
+
+
+class Heap(NamedTuple):
+    """Keys and slots by place, the number in each row, and the place and row of every slot (-1: none)."""
+
+    priority: Array
+    time: Array
+    slot: Array
+    count: Array
+    place: Array
+    row: Array
+
+
+def new_heap(rows: int, slots: int) -> Heap:
+    """Empty heaps for slots 0 to `slots` - 1."""
+    return Heap(
+        priority=np.zeros((rows, slots)),
+        time=np.zeros((rows, slots), np.int64),
+        slot=np.zeros((rows, slots), np.int32),
+        count=np.zeros(rows, np.int64),
+        place=np.full(slots, -1, np.int32),
+        row=np.full(slots, -1, np.int16),
+    )
+
+
+@inlined
+def _before(heap, row, priority, time, slot, other):  # type: ignore[no-untyped-def]
+    """Whether a key comes before the one at place `other`."""
+    if priority != heap.priority[row, other]:
+        return priority < heap.priority[row, other]
+    if time != heap.time[row, other]:
+        return time < heap.time[row, other]
+    return slot < heap.slot[row, other]
+
+
+@inlined
+def _put(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def]
+    heap.priority[row, place] = priority
+    heap.time[row, place] = time
+    heap.slot[row, place] = slot
+    heap.place[slot] = place
+
+
+@inlined
+def _rise(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def]
+    while place > 0:
+        parent = (place - 1) >> 1
+        if not _before(heap, row, priority, time, slot, parent):
+            break
+        _put(heap, row, place, heap.priority[row, parent], heap.time[row, parent], heap.slot[row, parent])
+        place = parent
+    _put(heap, row, place, priority, time, slot)
+
+
+@inlined
+def _sink(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def]
+    count = heap.count[row]
+    while True:
+        child = 2 * place + 1
+        if child >= count:
+            break
+        right = child + 1
+        if right < count and _before(
+            heap, row, heap.priority[row, right], heap.time[row, right], heap.slot[row, right], child
+        ):
+            child = right
+        if _before(heap, row, priority, time, slot, child):
+            break
+        _put(heap, row, place, heap.priority[row, child], heap.time[row, child], heap.slot[row, child])
+        place = child
+    _put(heap, row, place, priority, time, slot)
+
+
+@inlined
+def push(heap, row, priority, time, slot):  # type: ignore[no-untyped-def]
+    """Add a slot that stands in no row."""
+    place = heap.count[row]
+    heap.count[row] = place + 1
+    heap.row[slot] = row
+    _rise(heap, row, place, priority, time, slot)
+
+
+@inlined
+def remove(heap, slot):  # type: ignore[no-untyped-def]
+    """Take a slot out of the row in which it stands."""
+    row = heap.row[slot]
+    place = heap.place[slot]
+    heap.row[slot] = -1
+    heap.place[slot] = -1
+    last = heap.count[row] - 1
+    heap.count[row] = last
+    if place == last:
+        return
+    priority = heap.priority[row, last]
+    time = heap.time[row, last]
+    moved = heap.slot[row, last]
+    if place > 0 and _before(heap, row, priority, time, moved, (place - 1) >> 1):
+        _rise(heap, row, place, priority, time, moved)
+    else:
+        _sink(heap, row, place, priority, time, moved)
+
+
+@inlined
+def reorder(heap, row):  # type: ignore[no-untyped-def]
+    """Make a row a heap again after its priorities were rewritten in place."""
+    for place in range(heap.count[row] // 2 - 1, -1, -1):
+        _sink(heap, row, place, heap.priority[row, place], heap.time[row, place], heap.slot[row, place])

@@ -1,0 +1,153 @@
+"""Numbers and dates on axes: shares as percent, accounts as counts, simulated time as dates.
+
+A ban rate may be one in a million: percent ticks show as many digits as the ticks differ by, and
+powers of ten below 0.0001 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.ticker import AutoLocator, Formatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from numpy.typing import NDArray
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _power(value: float) -> str:
+    exponent = math.floor(math.log10(abs(value)) + 1e-9)
+    mantissa = value / 10.0**exponent
+    power = "10" + str(exponent).translate(_SUPERSCRIPT)
+    return power if abs(mantissa - 1) < 1e-6 else f"{mantissa:.3g}·{power}"
+
+
+def percent(share: float, decimals: int | None = None) -> str:
+    """Write a share (0..1) as percent: ``0.0001 %``, ``12 %``.
+
+    Without `decimals` as many are shown as the number needs (three significant digits at most).
+    """
+    value = 100.0 * share
+    if value == 0:
+        return "0 %"
+    if decimals is None:
+        if abs(value) < 0.99e-4:
+            return f"{_power(value)} %"
+        decimals = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-9))
+        text = f"{value:.{decimals}f}"
+        return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+    return f"{value:.{decimals}f} %"
+
+
+def count(number: float) -> str:
+    """Write a number of accounts: ``1,234``, ``2.5 M`` (million), ``1.1 bn`` (thousand million)."""
+    size = abs(number)
+    if size >= 0.9995e9:
+        return f"{number / 1e9:.3g} bn" if size < 0.9995e12 else f"{number / 1e9:,.0f} bn"
+    if size >= 0.9995e6:
+        return f"{number / 1e6:.3g} M"
+    if size < 100 and abs(number - round(number)) > 1e-9:
+        return f"{number:.2g}" if size < 10 else f"{number:.1f}"
+    return f"{number:,.0f}"
+
+
+class PercentTicks(Formatter):
+    """Percent ticks with the decimals by which neighbouring ticks differ.
+
+    Parameters
+    ----------
+    log
+        Ticks of a logarithmic axis: every tick has its own number of digits.
+    """
+
+    def __init__(self, *, log: bool = False) -> None:
+        self.log = log
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Write one tick."""
+        return percent(x)
+
+    def format_ticks(self, values: Sequence[float] | NDArray[np.float64]) -> list[str]:
+        """Write all ticks of an axis."""
+        shares = np.asarray(values, dtype=float)
+        if self.log or len(shares) < 2:
+            return [percent(share) for share in shares]
+        step = 100.0 * float(np.min(np.diff(np.unique(shares)), initial=np.inf))
+        if not np.isfinite(step) or step <= 0:
+            return [percent(share) for share in shares]
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        if abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
+            decimals += 1
+        return [percent(share, decimals) for share in shares]
+
+
+class CountTicks(Formatter):
+    """Ticks of a number of accounts or reviewers."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Write one tick."""
+        return count(x)
+
+
+def _log_locator(low: float, high: float) -> Locator:
+    """Tick every decade, or 1-3 or 1-2-5 where there are few of them."""
+    decades = math.log10(high / low) if low > 0 and high > low else 0.0
+    subs = (1.0,) if decades > 4 else (1.0, 3.0) if decades > 2 else (1.0, 2.0, 5.0)
+    return LogLocator(base=10, subs=subs, numticks=11)
+
+
+def value_axis(ax: Axes, *, shares: bool, log: bool = False, limits: tuple[float, float] = (0.0, 1.0)) -> None:
+    """Give the y axis its scale, limits and ticks.
+
+    Parameters
+    ----------
+    ax
+        Axes to change.
+    shares
+        Shares (0..1) written as percent; otherwise counts.
+    log
+        A logarithmic scale; zeros are not drawn on it.
+    limits
+        Lower and upper limit; the lower one is positive on a logarithmic scale.
+    """
+    if log:
+        ax.set_yscale("log", nonpositive="mask")
+        ax.yaxis.set_major_locator(_log_locator(*limits))
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        ax.set_yscale("linear")
+        ax.yaxis.set_major_locator(AutoLocator() if shares else MaxNLocator(nbins=6, integer=True))
+    ax.set_ylim(*limits)
+    ax.yaxis.set_major_formatter(PercentTicks(log=log) if shares else CountTicks())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def log_limits(values: NDArray[np.float64], *, floor: float = 0.0) -> tuple[float, float]:
+    """Find limits of a logarithmic axis around positive values, none below `floor`."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    low = max(float(positive.min()), floor)
+    high = float(positive.max())
+    return low / 1.6, max(high * 1.6, low * 2)
+
+
+def days_of(time: datetime | np.datetime64) -> float:
+    """Give a time as matplotlib counts it on a calendar axis, in days."""
+    return float(date2num(np.datetime64(pd.Timestamp(time), "us")))  # type: ignore[no-untyped-call]
+
+
+def time_axis(ax: Axes, times: NDArray[np.datetime64]) -> None:
+    """Make x a calendar axis over the grid; one grid time alone gets a day around it."""
+    first, last = days_of(times[0]), days_of(times[-1])
+    if last <= first:
+        ax.set_xlim(first - 0.5, last + 0.5)
+        ax.set_xticks([first], [str(times[0].astype("datetime64[m]")).replace("T", " ")])
+        return
+    locator = AutoDateLocator(minticks=3, maxticks=8, tz="UTC")  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))  # type: ignore[no-untyped-call]
+    ax.set_xlim(first, last)
