@@ -81,9 +81,7 @@ def run(
     if not quiet and scale is not None:
         _say(_scale_text(loaded, chosen, scale))
     with _progress(f"Running {chosen.name}", quiet) as progress:
-        done = run_to_folder(
-            chosen, settings, folder, force=force, csv=csv, progress=progress, decorate=add_figures
-        )
+        done = run_to_folder(chosen, settings, folder, force=force, csv=csv, progress=progress, decorate=add_figures)
     if not quiet:
         _print_result(open_results(done), folder)
 
@@ -130,36 +128,50 @@ def _progress(label: str, quiet: bool) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(task, completed=share)
 
 
-HEADLINES = ("ban_rate", "banned_share", "wrongful_ban_rate")
+HEADLINES = {"ban_rate": "ever banned", "banned_share": "banned at the end", "wrongful_ban_rate": "wrongly banned"}
 
 
 def _print_result(result: Result, folder: Path) -> None:
+    """The headline numbers by segment, the desks, and where everything lies."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=result.scenario.spec.title, title_justify="left", show_edge=False, pad_edge=False)
-    for column in ("measure at the end", "segment", "value", "95 % limits"):
-        table.add_column(column, justify="right" if column in ("value", "95 % limits") else "left")
-    for row in result.summary.itertuples():
-        if row.measure in HEADLINES:
-            limits = "-" if row.low != row.low else f"{_percent(row.low)} to {_percent(row.high)}"
-            table.add_row(row.measure, row.segment or "all", _percent(row.value), limits)
     console = Console(highlight=False)
+    console.print(result.scenario.spec.title, style="bold", markup=False)
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("segment", overflow="fold")
+    for heading in HEADLINES.values():
+        table.add_column(heading, justify="right")
+        table.add_column("95 % limits", justify="left", style="dim")
+    summary = result.summary
+    for segment in dict.fromkeys(summary["segment"][summary["measure"].isin(list(HEADLINES))]):
+        cells = []
+        for measure in HEADLINES:
+            row = summary[(summary["measure"] == measure) & (summary["segment"] == segment)].iloc[0]
+            limits = "" if row["low"] != row["low"] else f"{_percent(row['low'])} to {_percent(row['high'])}"
+            cells += [_percent(row["value"]), limits]
+        table.add_row(str(segment) or "all", *cells)
     console.print(table)
-    waits = result.waits
-    for desk in waits.itertuples():
+    for desk in result.waits.to_dict("records"):
         console.print(
-            f"desk {desk.desk}: served {desk.served:,}, mean wait {desk.mean_hours:.3g} h, 95 % within {desk.p95_hours:.3g} h",
+            f"desk {desk['desk']}: served {desk['served']:,}, mean wait {desk['mean_hours']:.3g} h, "
+            f"95 % within {desk['p95_hours']:.3g} h",
             markup=False,
         )
-    seconds = result.manifest["wall_seconds"]
-    moves = int(result.transitions["transitions"].sum())
-    told = f"{moves:,} transitions in {seconds:.1f} s. Tables, figures and manifest are in {folder}"
-    console.print(told, markup=False, soft_wrap=True)
+    console.print(_run_text(result, folder), markup=False, soft_wrap=True)
+
+
+def _run_text(result: Result, folder: Path) -> str:
+    """What was done, how long it took, and where it lies."""
+    moves = result.transitions
+    made = int(moves.loc[moves["cause"] != "joined", "transitions"].sum())
+    joined = int(moves.loc[moves["cause"] == "joined", "transitions"].sum())
+    told = f"{joined:,} accounts and {made:,} transitions in {result.manifest['wall_seconds']:.1f} s"
+    return f"{told}. Tables, figures and manifest are in {folder}"
 
 
 def _percent(share: Any) -> str:
-    return f"{100.0 * float(share):.4g} %"
+    return f"{100.0 * float(share):.3g} %"
 
 
 @app.command()

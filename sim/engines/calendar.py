@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.engines.heap import Heap, new_heap, push, remove
-from sim.engines.tally import Array
-from sim.model.jit import NEVER, inlined
+from sim.model.jit import NEVER, Array, inlined
 
 LISTS = 1 << 14
 
@@ -53,7 +52,7 @@ def new_calendar(slots: int, end_us: int) -> Calendar:
 
 
 @inlined
-def cancel(calendar, slot):  # type: ignore[no-untyped-def]
+def cancel(calendar: Calendar, slot: int) -> None:
     """Strike out the date of a slot, if it has one."""
     if calendar.due[slot] == NEVER:
         return
@@ -72,7 +71,7 @@ def cancel(calendar, slot):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def schedule(calendar, slot, time):  # type: ignore[no-untyped-def]
+def schedule(calendar: Calendar, slot: int, time: int) -> None:
     """Give a slot a date, which must not be past, in place of the one it had."""
     cancel(calendar, slot)
     calendar.due[slot] = time
@@ -89,9 +88,9 @@ def schedule(calendar, slot, time):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def next_date(calendar):  # type: ignore[no-untyped-def]
+def next_date(calendar: Calendar) -> int:
     """The earliest date, `NEVER` if there is none; its slot is the first of the heap."""
-    while calendar.heap.count[0] == 0:
+    while calendar.heap.size[0] == 0:
         stretch = calendar.now[0] + 1
         while stretch < len(calendar.head) and calendar.head[stretch] < 0:
             stretch += 1

@@ -21,16 +21,16 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim.engines.desks import MERGED, finish_all, invite, merge, new_crowd
 from sim.engines.idle import Tests, count_idle, flag_candidates, idle_tests
 from sim.engines.live import AT_DESK, LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
-from sim.engines.tally import LOG_ROOM, Array, Tally, add_tally, empty_like
+from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like
 from sim.model.account import ACCOUNT, is_limited, join_time
-from sim.model.jit import compiled, inlined
+from sim.model.jit import Array, compiled, inlined
 from sim.model.tables import END, Tables, is_coupled
 
 Keep = Callable[[Array], None]
@@ -44,12 +44,24 @@ BUSY_PER_CALL = 1 << 15
 STRIKES_AT_FIRST = 8
 DONE, PAUSED = -1, -2
 SEGMENT, ACCOUNT_NEXT, UNDER_WAY, REACHED, BLOCK_FIRST, KEPT = range(6)
-"""Where a shard is: its segment; the next account; whether that one is under way (1) or put by (2), and at what time; the first account whose flags are
-drawn; accounts put by."""
+"""Where a shard is: its segment; the next account; whether that one is under way (1) or put by (2), and at what time; the first account whose
+flags are drawn; accounts put by."""
 
 
 @compiled
-def _live_range(law, tally, me, entries, strikes, tests, flags, progress, last, keep_below, kept):  # type: ignore[no-untyped-def]
+def _live_range(
+    law: Tables,
+    tally: Tally,
+    me: Any,
+    entries: Array,
+    strikes: Array,
+    tests: Tests,
+    flags: Array,
+    progress: Array,
+    last: int,
+    keep_below: int,
+    kept: _Kept,
+) -> int:
     """Live accounts of a segment, one after the other, each up to its end or up to a limited desk.
 
     `progress` says where to go on: see `_Shard`. Accounts that come before a limited desk are put into `kept`.
@@ -102,7 +114,7 @@ def _live_range(law, tally, me, entries, strikes, tests, flags, progress, last, 
 
 
 @inlined
-def _keep(kept, me, entries, strikes, progress, at):  # type: ignore[no-untyped-def]
+def _keep(kept: _Kept, me: Any, entries: Array, strikes: Array, progress: Array, at: int) -> None:
     """Remember an account that has come before a limited desk at time `at`."""
     place = progress[KEPT]
     kept.accounts[place] = me
@@ -126,7 +138,10 @@ class _Kept(NamedTuple):
 
 def _new_kept(rows: int, states: int, strikes: int) -> _Kept:
     return _Kept(
-        np.zeros(rows, ACCOUNT), np.zeros((rows, states), np.int32), np.zeros((rows, strikes), np.int64), np.zeros(rows, np.int64)
+        np.zeros(rows, ACCOUNT),
+        np.zeros((rows, states), np.int32),
+        np.zeros((rows, strikes), np.int64),
+        np.zeros(rows, np.int64),
     )
 
 
@@ -146,7 +161,9 @@ def widened(strikes: Array, width: int) -> Array:
 class _Shard:
     """Consecutive accounts of one segment, being lived by one thread; `work` does some and says whether that was all."""
 
-    def __init__(self, law: Tables, segment: int, first: int, last: int, keep_below: int, tests: Tests, coupled: bool) -> None:
+    def __init__(
+        self, law: Tables, segment: int, first: int, last: int, keep_below: int, tests: Tests, coupled: bool
+    ) -> None:
         self.law, self.last, self.keep_below, self.tests = law, last, keep_below, tests
         states = law.states.shape[1]
         self.me = np.zeros(1, ACCOUNT)
@@ -207,14 +224,15 @@ class _Team:
         with self.lock:
             self.keep(rows)
 
-    def live(self, shards: Iterator[_Shard], tally: Tally) -> list[tuple[int, _Shard]]:
+    def live(self, shards: Iterator[tuple[int, _Shard]], tally: Tally) -> list[tuple[int, _Shard]]:
         """Take shards until there are none, or until told to stop; those that hold accounts before a desk are returned."""
         met: list[tuple[int, _Shard]] = []
         while not self.stop.is_set():
             with self.lock:
-                number, shard = next(shards, (0, None))  # type: ignore[call-overload]
-            if shard is None:
+                taken = next(shards, None)
+            if taken is None:
                 break
+            number, shard = taken
             left = shard.last - int(shard.progress[ACCOUNT_NEXT])
             while left and not self.stop.is_set():
                 now_left = shard.work(tally, self.guarded)
@@ -232,8 +250,7 @@ class _Team:
         tallies = [self.total, *(empty_like(self.total) for _ in range(threads - 1))]
         with ThreadPoolExecutor(threads) as pool:
             waiting: set[Future[list[tuple[int, _Shard]]]] = {
-                pool.submit(self.live, numbered, tally)  # type: ignore[arg-type]
-                for tally in tallies
+                pool.submit(self.live, numbered, tally) for tally in tallies
             }
             done: set[Future[list[tuple[int, _Shard]]]] = set()
             try:
@@ -298,7 +315,9 @@ def run(
     """
     coupled = is_coupled(law)
     total = int(law.segments["accounts"].sum())
-    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
+    threads = (
+        threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
+    )
     size = shard or max(1, min(SHARD, -(-total // (4 * threads))))
     share = 0.5 if coupled else 1.0
     lived = 0

@@ -1,22 +1,22 @@
 """Accounts that meet: those who stand before limited desks are merged in the law's order.
 
-An account lives alone until it stands before a desk, and again after its service. Only that is on the calendar: when somebody comes before a desk, what
-happens to those who wait, and when services end. At one instant accounts come first, then changes of staff, then each desk in the order
+An account lives alone until it stands before a desk, and again after its service. Only that is on the calendar: when somebody comes before a desk,
+what happens to those who wait, and when services end. At one instant accounts come first, then changes of staff, then each desk in the order
 written (law, "Order at one instant").
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim.engines.calendar import Calendar, cancel, new_calendar, next_date, schedule
 from sim.engines.heap import Heap, new_heap, push, remove, reorder
 from sim.engines.live import AT_DESK, LATER, finish, live
-from sim.engines.tally import Array, served
+from sim.engines.tally import Tally, served
 from sim.model.account import begin_service, is_limited
-from sim.model.jit import NEVER, compiled, inlined
+from sim.model.jit import NEVER, Array, compiled, inlined
 from sim.model.tables import END, Tables
 
 MERGED, STILL_MERGING = -1, -2
@@ -73,14 +73,14 @@ def new_crowd(law: Tables, accounts: Array, entries: Array, strikes: Array) -> C
 
 
 @compiled
-def invite(crowd, arrivals):  # type: ignore[no-untyped-def]
+def invite(crowd: Crowd, arrivals: Array) -> None:
     """Put the accounts' first arrivals before a desk on the calendar."""
     for slot in range(len(arrivals)):
         schedule(crowd.calendar, slot, arrivals[slot])
 
 
 @inlined
-def _next_change(law, crowd):  # type: ignore[no-untyped-def]
+def _next_change(law: Tables, crowd: Crowd) -> int:
     """When staff or priorities change next."""
     at = law.phase_from[crowd.phase[0] + 1]
     for desk in range(len(law.desks)):
@@ -90,7 +90,7 @@ def _next_change(law, crowd):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _change(law, crowd, now):  # type: ignore[no-untyped-def]
+def _change(law: Tables, crowd: Crowd, now: int) -> None:
     """Apply the changes of staff and priorities of this instant."""
     for desk in range(len(law.desks)):
         last = law.desks[desk].staff_first + law.desks[desk].staff_count
@@ -105,14 +105,14 @@ def _change(law, crowd, now):  # type: ignore[no-untyped-def]
     if not turned:
         return
     for desk in range(len(law.desks)):
-        for place in range(crowd.queue.count[desk]):
+        for place in range(crowd.queue.size[desk]):
             state = crowd.accounts[crowd.queue.slot[desk, place]].state
             crowd.queue.priority[desk, place] = law.states[crowd.phase[0], state].priority
         reorder(crowd.queue, desk)
 
 
 @inlined
-def _attend(law, tally, crowd, slot, now):  # type: ignore[no-untyped-def]
+def _attend(law: Tables, tally: Tally, crowd: Crowd, slot: int, now: int) -> int:
     """Do all that happens to one account at this instant, and find its next date.
 
     Returns `LATER`, or why the account stopped: make room and call again.
@@ -149,10 +149,10 @@ def _attend(law, tally, crowd, slot, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _serve(law, tally, crowd, desk, now):  # type: ignore[no-untyped-def]
+def _serve(law: Tables, tally: Tally, crowd: Crowd, desk: int, now: int) -> Any:
     """A desk starts as many services as it can, in the order of its queue."""
     crowd.called[desk] = 0
-    while crowd.busy[desk] < crowd.reviewers[desk] and crowd.queue.count[desk] > 0:
+    while crowd.busy[desk] < crowd.reviewers[desk] and crowd.queue.size[desk] > 0:
         slot = crowd.queue.slot[desk, 0]
         remove(crowd.queue, slot)
         crowd.busy[desk] += 1
@@ -166,7 +166,7 @@ def _serve(law, tally, crowd, desk, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def merge(law, tally, crowd, reached):  # type: ignore[no-untyped-def]
+def merge(law: Tables, tally: Tally, crowd: Crowd, reached: Array) -> int:
     """Go through the calendar to the end of the run.
 
     Returns `MERGED`, `STILL_MERGING` now and then, or why an account stopped (see `sim.engines.live`); call again to go on. ``reached[0]`` is the
@@ -194,7 +194,7 @@ def merge(law, tally, crowd, reached):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def finish_all(law, tally, accounts):  # type: ignore[no-untyped-def]
+def finish_all(law: Tables, tally: Tally, accounts: Array) -> None:
     """Count the time that accounts spend in their last states."""
     for slot in range(len(accounts)):
         finish(law, tally, accounts[slot])

@@ -9,17 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.engines.tally import Array
-from sim.model.jit import inlined
+from sim.model.jit import Array, inlined
 
 
 class Heap(NamedTuple):
-    """Keys and slots by place, the number in each row, and the place and row of every slot (-1: none)."""
+    """Keys and slots by place, the size of each row, and the place and row of every slot (-1: none)."""
 
     priority: Array
     time: Array
     slot: Array
-    count: Array
+    size: Array
     place: Array
     row: Array
 
@@ -30,14 +29,14 @@ def new_heap(rows: int, slots: int) -> Heap:
         priority=np.zeros((rows, slots)),
         time=np.zeros((rows, slots), np.int64),
         slot=np.zeros((rows, slots), np.int32),
-        count=np.zeros(rows, np.int64),
+        size=np.zeros(rows, np.int64),
         place=np.full(slots, -1, np.int32),
         row=np.full(slots, -1, np.int16),
     )
 
 
 @inlined
-def _before(heap, row, priority, time, slot, other):  # type: ignore[no-untyped-def]
+def _before(heap: Heap, row: int, priority: float, time: int, slot: int, other: int) -> bool:
     """Whether a key comes before the one at place `other`."""
     if priority != heap.priority[row, other]:
         return priority < heap.priority[row, other]
@@ -47,7 +46,7 @@ def _before(heap, row, priority, time, slot, other):  # type: ignore[no-untyped-
 
 
 @inlined
-def _put(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def]
+def _put(heap: Heap, row: int, place: int, priority: float, time: int, slot: int) -> None:
     heap.priority[row, place] = priority
     heap.time[row, place] = time
     heap.slot[row, place] = slot
@@ -55,7 +54,7 @@ def _put(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def
 
 
 @inlined
-def _rise(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def]
+def _rise(heap: Heap, row: int, place: int, priority: float, time: int, slot: int) -> None:
     while place > 0:
         parent = (place - 1) >> 1
         if not _before(heap, row, priority, time, slot, parent):
@@ -66,8 +65,8 @@ def _rise(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-de
 
 
 @inlined
-def _sink(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-def]
-    count = heap.count[row]
+def _sink(heap: Heap, row: int, place: int, priority: float, time: int, slot: int) -> None:
+    count = heap.size[row]
     while True:
         child = 2 * place + 1
         if child >= count:
@@ -85,23 +84,23 @@ def _sink(heap, row, place, priority, time, slot):  # type: ignore[no-untyped-de
 
 
 @inlined
-def push(heap, row, priority, time, slot):  # type: ignore[no-untyped-def]
+def push(heap: Heap, row: int, priority: float, time: int, slot: int) -> None:
     """Add a slot that stands in no row."""
-    place = heap.count[row]
-    heap.count[row] = place + 1
+    place = heap.size[row]
+    heap.size[row] = place + 1
     heap.row[slot] = row
     _rise(heap, row, place, priority, time, slot)
 
 
 @inlined
-def remove(heap, slot):  # type: ignore[no-untyped-def]
+def remove(heap: Heap, slot: int) -> None:
     """Take a slot out of the row in which it stands."""
     row = heap.row[slot]
     place = heap.place[slot]
     heap.row[slot] = -1
     heap.place[slot] = -1
-    last = heap.count[row] - 1
-    heap.count[row] = last
+    last = heap.size[row] - 1
+    heap.size[row] = last
     if place == last:
         return
     priority = heap.priority[row, last]
@@ -114,7 +113,7 @@ def remove(heap, slot):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def reorder(heap, row):  # type: ignore[no-untyped-def]
+def reorder(heap: Heap, row: int) -> None:
     """Make a row a heap again after its priorities were rewritten in place."""
-    for place in range(heap.count[row] // 2 - 1, -1, -1):
+    for place in range(heap.size[row] // 2 - 1, -1, -1):
         _sink(heap, row, place, heap.priority[row, place], heap.time[row, place], heap.slot[row, place])

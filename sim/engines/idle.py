@@ -1,21 +1,21 @@
 """Accounts that are surely idle: told from one random word each, without living them.
 
-In a segment where only the violation clock, the exits of the start state and waves can move an account that is there from time 0, each of these moves it
-before the end only if one uniform number lies below a threshold. A block of such numbers is drawn at once, which the processor does several at a
+In a segment where only the violation clock, the exits of the start state and waves can move an account that is there from time 0, each of these moves
+it before the end only if one uniform number lies below a threshold. A block of such numbers is drawn at once, which the processor does several at a
 time. The thresholds are rounded up: an account below one may still be idle and is lived; one above all of them is idle for certain.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.engines.tally import Array, add_product
+from sim.engines.tally import Tally, add_product
 from sim.model.draws import philox
 from sim.model.durations import quantile
-from sim.model.jit import compiled, inlined
+from sim.model.jit import Array, compiled, inlined
 from sim.model.tables import END, START, VIOLATION, Tables
 
 _WORDS = 2.0**32
@@ -46,7 +46,7 @@ def _limit(chance: float) -> int:
 
 
 @compiled
-def _share_within(distribution, quantiles, limit):  # type: ignore[no-untyped-def]
+def _share_within(distribution: Any, quantiles: Array, limit: float) -> float:
     """Share of a distribution that lies at or below `limit`, by bisection."""
     low = 0.0
     high = 1.0
@@ -96,7 +96,9 @@ def _integrated_hazard(law: Tables, segment: int) -> float:
 
 
 @inlined
-def flag_candidates(law, tests, segment, first, last, keep_below, flags):  # type: ignore[no-untyped-def]
+def flag_candidates(
+    law: Tables, tests: Tests, segment: int, first: int, last: int, keep_below: int, flags: Array
+) -> int:
     """Flag the accounts of a block that must be lived; returns how many need not be. Those whose history is kept are always lived."""
     if tests.simple[0] == 0 or first < keep_below:
         flags[:] = 1
@@ -120,7 +122,7 @@ def flag_candidates(law, tests, segment, first, last, keep_below, flags):  # typ
 
 
 @inlined
-def count_idle(law, tally, segment, count):  # type: ignore[no-untyped-def]
+def count_idle(law: Tables, tally: Tally, segment: int, count: int) -> None:
     """Count accounts that are in the start state from time 0 to the end."""
     state = law.constants[START]
     tally.moves[0, segment, 0, 0] += count

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sim.engines.tally import moved, served, stayed_until
+from typing import Any
+
+from sim.engines.tally import Tally, moved, served, stayed_until
 from sim.model import account as law_of
 from sim.model.account import (
     DECIDE,
@@ -14,8 +16,8 @@ from sim.model.account import (
     STAYED,
     VIOLATE,
 )
-from sim.model.jit import NEVER, inlined
-from sim.model.tables import END
+from sim.model.jit import NEVER, Array, inlined
+from sim.model.tables import END, Tables
 
 ROOM_FOR_LOG = 64
 """Rows that must be free in the log before an account goes on."""
@@ -25,7 +27,7 @@ LATER, AT_DESK, NEEDS_STRIKES, NEEDS_LOG = range(4)
 
 
 @inlined
-def _apply(law, tally, me, entries, strikes, what, now):  # type: ignore[no-untyped-def]
+def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, what: int, now: int) -> int:
     """Apply one event; returns the move or `STAYED`."""
     if what == EXIT:
         return law_of.leave_by_exit(law, me, entries, now)
@@ -50,7 +52,9 @@ def _apply(law, tally, me, entries, strikes, what, now):  # type: ignore[no-unty
 
 
 @inlined
-def live(law, tally, me, entries, strikes, now, until, stop_at_desk):  # type: ignore[no-untyped-def]
+def live(
+    law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, now: int, until: int, stop_at_desk: bool
+) -> tuple[int, int]:
     """Live an account from `now` through its events up to and including `until`.
 
     With `stop_at_desk` it stops as soon as it has entered a state before a limited desk, at whatever time that is.
@@ -84,7 +88,9 @@ def live(law, tally, me, entries, strikes, now, until, stop_at_desk):  # type: i
 
 
 @inlined
-def start(law, tally, me, entries, segment, account, joins, logged):  # type: ignore[no-untyped-def]
+def start(
+    law: Tables, tally: Tally, me: Any, entries: Array, segment: int, account: int, joins: int, logged: bool
+) -> None:
     """The account joins and is counted; `entries` must be all zero."""
     me.logged = 1 if logged else 0
     move = law_of.born(law, me, entries, segment, account, joins)
@@ -92,6 +98,6 @@ def start(law, tally, me, entries, segment, account, joins, logged):  # type: ig
 
 
 @inlined
-def finish(law, tally, me):  # type: ignore[no-untyped-def]
+def finish(law: Tables, tally: Tally, me: Any) -> None:
     """The run ends: count the time in the state that the account is then in."""
     stayed_until(tally, me, me.state, me.entered, law.constants[END])

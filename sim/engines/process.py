@@ -18,7 +18,7 @@ import gc
 import heapq
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import simpy
@@ -27,9 +27,9 @@ from simpy.resources.base import BaseResource, Put
 
 from sim.engines.live import LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
 from sim.engines.scan import scan
-from sim.engines.tally import Array, Tally, served
+from sim.engines.tally import Tally, served
 from sim.model.account import ACCOUNT, begin_service, is_limited, join_time
-from sim.model.jit import compiled, entry_point
+from sim.model.jit import Array, compiled, entry_point
 from sim.model.tables import END, Tables
 
 ACCOUNTS, STAFF, DESKS = NORMAL, NORMAL + 1, NORMAL + 2
@@ -39,19 +39,31 @@ PROGRESS_STEPS = 200
 
 
 @compiled
-def _join(law, tally, accounts, entries, slot, segment, account, joins, logged):  # type: ignore[no-untyped-def]
+def _join(
+    law: Tables,
+    tally: Tally,
+    accounts: Array,
+    entries: Array,
+    slot: int,
+    segment: int,
+    account: int,
+    joins: int,
+    logged: bool,
+) -> None:
     start(law, tally, accounts[slot], entries[slot], segment, account, joins, logged)
 
 
 @compiled
-def _live(law, tally, accounts, entries, strikes, slot, now):  # type: ignore[no-untyped-def]
+def _live(
+    law: Tables, tally: Tally, accounts: Array, entries: Array, strikes: Array, slot: int, now: int
+) -> tuple[int, int, bool, int, int]:
     me = accounts[slot]
     status, at = live(law, tally, me, entries[slot], strikes[slot], now, now, False)
     return status, at, is_limited(law, me), me.state, me.entered
 
 
 @compiled
-def _serve(law, tally, accounts, entries, slot, now):  # type: ignore[no-untyped-def]
+def _serve(law: Tables, tally: Tally, accounts: Array, entries: Array, slot: int, now: int) -> int:
     me = accounts[slot]
     ends = begin_service(law, me, entries[slot], now)
     served(law, tally, me, now, ends)
@@ -59,13 +71,13 @@ def _serve(law, tally, accounts, entries, slot, now):  # type: ignore[no-untyped
 
 
 @compiled
-def _join_times(law, segments, accounts, joins):  # type: ignore[no-untyped-def]
+def _join_times(law: Tables, segments: Array, accounts: Array, joins: Array) -> None:
     for i in range(len(accounts)):
         joins[i] = join_time(law, segments[i], accounts[i])
 
 
 @compiled
-def _finish(law, tally, accounts):  # type: ignore[no-untyped-def]
+def _finish(law: Tables, tally: Tally, accounts: Array) -> None:
     for slot in range(len(accounts)):
         finish(law, tally, accounts[slot])
 
@@ -82,7 +94,7 @@ def without_cyclic_gc() -> Iterator[None]:
             gc.enable()
 
 
-class Turn(Put):
+class Turn(Put):  # type: ignore[type-arg,unused-ignore]
     """A place in the queue of a desk; it happens when the service starts, with the time at which the service will end."""
 
     def __init__(self, desk: Desk, slot: int, order: tuple[int, int, int]) -> None:
@@ -116,13 +128,15 @@ class _Queue(list[Any]):
         heapq.heapify(self)
 
 
-class Desk(BaseResource):
+class Desk(BaseResource):  # type: ignore[type-arg,unused-ignore]
     """A limited desk: serves in the law's order, at the end of an instant, as many accounts as it has reviewers."""
 
     PutQueue = _Queue
     put_queue: _Queue
 
-    def __init__(self, env: simpy.Environment, number: int, serve: Callable[[int], int], priority: Callable[[int], float]):
+    def __init__(
+        self, env: simpy.Environment, number: int, serve: Callable[[int], int], priority: Callable[[int], float]
+    ):
         super().__init__(env, capacity=1)
         self.number = number
         self.serve = serve
@@ -231,7 +245,9 @@ class _Run:
         env, end, advance = self.env, self.end, self.advance
         if joins > 0:
             yield Timeout(env, joins)
-        self.join(self.law, self.tally, self.accounts, self.entries, slot, segment, account, joins, account < self.keep_below)
+        self.join(
+            self.law, self.tally, self.accounts, self.entries, slot, segment, account, joins, account < self.keep_below
+        )
         at, limited, state, entered = advance(slot)
         while True:
             if limited:
@@ -242,9 +258,7 @@ class _Run:
                 yield Timeout(env, at - env.now)
                 at, limited, state, entered = advance(slot)
 
-    def wait(
-        self, slot: int, at: int, state: int, entered: int
-    ) -> Generator[Event, Any, tuple[int, bool, int, int]]:
+    def wait(self, slot: int, at: int, state: int, entered: int) -> Generator[Event, Any, tuple[int, bool, int, int]]:
         """Wait before a limited desk until the account is served or moved: what `advance` says after that."""
         env = self.env
         desk = self.desks[self.law.states["desk"][0, state]]
@@ -257,7 +271,7 @@ class _Run:
             else:
                 yield turn | Timeout(env, at - env.now)
             if turn.triggered:
-                yield Timeout(env, turn.value - env.now)
+                yield Timeout(env, cast(int, turn.value) - env.now)
                 after = self.advance(slot)
                 desk.release()
                 return after
@@ -288,7 +302,9 @@ class _Run:
         for desk in self.desks:
             if self.law.desks["limited"][desk.number]:
                 self.env.process(self.timetable(desk))
-        for slot, row in enumerate(zip(self.segments.tolist(), self.numbers.tolist(), self.joins.tolist(), strict=True)):
+        for slot, row in enumerate(
+            zip(self.segments.tolist(), self.numbers.tolist(), self.joins.tolist(), strict=True)
+        ):
             self.env.process(self.life(slot, *row))
         for part in range(1, PROGRESS_STEPS + 1):
             until = self.end * part // PROGRESS_STEPS + 1

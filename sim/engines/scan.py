@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from sim.engines.tally import interval, stayed_until
+from typing import Any
+
+from sim.engines.tally import Tally, interval, stayed_until
 from sim.model import account as law_of
 from sim.model.account import PHASE
-from sim.model.jit import compiled, inlined
-from sim.model.tables import END, START
+from sim.model.jit import Array, compiled, inlined
+from sim.model.tables import END, START, Tables
 
 
 @inlined
-def is_idle(law, me, entries, segment, account, joins):  # type: ignore[no-untyped-def]
+def is_idle(law: Tables, me: Any, entries: Array, segment: int, account: int, joins: int) -> bool:
     """Whether nothing happens to an account up to the end, beyond its joining. `me` and `entries` are scratch memory."""
     entries[:] = 0
     law_of.born(law, me, entries, segment, account, joins)
@@ -26,7 +28,7 @@ def is_idle(law, me, entries, segment, account, joins):  # type: ignore[no-untyp
 
 
 @inlined
-def count_idle(law, tally, me, segment, joins):  # type: ignore[no-untyped-def]
+def count_idle(law: Tables, tally: Tally, me: Any, segment: int, joins: int) -> None:
     """Count an account that joins and then stays in the start state."""
     place = interval(tally, joins)
     state = law.constants[START]
@@ -38,7 +40,17 @@ def count_idle(law, tally, me, segment, joins):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def scan(law, tally, scratch, entries, segment, first, last, keep_below, found):  # type: ignore[no-untyped-def]
+def scan(
+    law: Tables,
+    tally: Tally,
+    scratch: Array,
+    entries: Array,
+    segment: int,
+    first: int,
+    last: int,
+    keep_below: int,
+    found: Array,
+) -> tuple[int, int]:
     """Go through accounts `first` to `last - 1` of a segment until `found` is full.
 
     Accounts below `keep_below` are listed even if they are idle: their histories are wanted.

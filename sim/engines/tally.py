@@ -10,12 +10,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from sim.model.jit import inlined
+from sim.model.jit import Array, inlined
 from sim.model.tables import END, Names, Tables
-
-Array = npt.NDArray[Any]
 
 EVENT = np.dtype(
     [
@@ -34,7 +31,7 @@ EVENT = np.dtype(
 
 SUB_BUCKETS = 64
 WAIT_BUCKETS = 1 + 64 * SUB_BUCKETS
-"""Waits are counted in buckets: one for no wait, then 64 for each doubling, so that a bucket is at most 1/64 wide and its middle errs by under 0.8 %."""
+"""Waits are counted in buckets: one for no wait, then 64 for each doubling, at most 1/64 wide: its middle errs by under 0.8 %."""
 
 
 class Tally(NamedTuple):
@@ -107,7 +104,7 @@ _ONE = np.uint64(1)
 
 
 @inlined
-def add_product(words, a, b):  # type: ignore[no-untyped-def]
+def add_product(words: Array, a: Any, b: Any) -> None:
     """Add the product of two non-negative int64 to a 128-bit sum held as (low, high) uint64."""
     a = np.uint64(a)
     b = np.uint64(b)
@@ -125,7 +122,7 @@ def add_product(words, a, b):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def add(words, a):  # type: ignore[no-untyped-def]
+def add(words: Array, a: Any) -> None:
     """Add a non-negative int64 to a 128-bit sum held as (low, high) uint64."""
     a = np.uint64(a)
     words[0] += a
@@ -134,13 +131,13 @@ def add(words, a):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def interval(tally, now):  # type: ignore[no-untyped-def]
+def interval(tally: Tally, now: int) -> int:
     """Number of the grid time that first sees an event at `now`."""
     return min((now + tally.grid[0] - 1) // tally.grid[0], tally.moves.shape[0] - 1)
 
 
 @inlined
-def wait_bucket(wait):  # type: ignore[no-untyped-def]
+def wait_bucket(wait: int) -> int:
     """Bucket of a wait in microseconds."""
     if wait <= 0:
         return 0
@@ -159,7 +156,7 @@ def bucket_middle(bucket: int) -> float:
 
 
 @inlined
-def stayed_until(tally, me, state, entered, now):  # type: ignore[no-untyped-def]
+def stayed_until(tally: Tally, me: Any, state: int, entered: int, now: int) -> None:
     """An account was in a state from `entered` to `now`."""
     add(tally.sojourn[me.segment, state], now - entered)
     if me.audience > 0:
@@ -167,7 +164,7 @@ def stayed_until(tally, me, state, entered, now):  # type: ignore[no-untyped-def
 
 
 @inlined
-def moved(law, tally, me, entries, move, now):  # type: ignore[no-untyped-def]
+def moved(law: Tables, tally: Tally, me: Any, entries: Array, move: int, now: int) -> None:
     """An account has just made a move."""
     place = interval(tally, now)
     tally.moves[place, me.segment, move, me.wrongful] += 1
@@ -191,7 +188,7 @@ def moved(law, tally, me, entries, move, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def served(law, tally, me, now, ends):  # type: ignore[no-untyped-def]
+def served(law: Tables, tally: Tally, me: Any, now: int, ends: int) -> None:
     """A service has just started, after a wait, and will end at `ends`."""
     desk = law.states[me.phase, me.state].desk
     wait = now - me.entered
@@ -204,7 +201,9 @@ def served(law, tally, me, now, ends):  # type: ignore[no-untyped-def]
 def empty_like(tally: Tally) -> Tally:
     """An empty tally for the same scenario."""
     same = ("grid", "decided")
-    return Tally(*(part if name in same else np.zeros_like(part) for name, part in zip(Tally._fields, tally, strict=True)))
+    return Tally(
+        *(part if name in same else np.zeros_like(part) for name, part in zip(Tally._fields, tally, strict=True))
+    )
 
 
 def add_tally(total: Tally, part: Tally) -> None:

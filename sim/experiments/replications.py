@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from sim.engines import compiled, process
-from sim.engines.tally import EVENT, Array, Tally, new_tally
+from sim.engines.tally import EVENT, Tally, new_tally
+from sim.model.jit import Array
 from sim.model.tables import compile_tables, is_coupled, keyed
 from sim.results.columns import TABLES
 from sim.results.manifest import manifest
@@ -100,7 +101,10 @@ def _run_all(codes: Codes, settings: Settings, add: Add, progress: Progress) -> 
     found: list[dict[Measure, Value]] = []
     for replication in range(settings.replications):
         tally, events = replicate(
-            codes, settings, replication, lambda share, done=replication: progress((done + share) / settings.replications)  # type: ignore[misc]
+            codes,
+            settings,
+            replication,
+            lambda share, done=replication: progress((done + share) / settings.replications),  # type: ignore[misc]
         )
         tables = tables_of(tally, codes, replication)
         for name, table in tables.items():
@@ -119,7 +123,9 @@ def run_in_memory(scenario: Scenario, settings: Settings, progress: Progress = l
     summary = _run_all(codes, settings, lambda name, table: parts[name].append(table), progress)
     if not parts["histories"]:
         parts["histories"].append(histories_of(np.empty(0, EVENT), codes, 0))
-    tables = {name: tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
+    tables = {
+        name: tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) for name, tables in parts.items()
+    }
     return Collected(scenario, manifest(codes, asdict(settings), time.perf_counter() - began), summary, tables)
 
 

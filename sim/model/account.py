@@ -22,12 +22,13 @@ the law                         here
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from sim.model.draws import uniform
 from sim.model.durations import microseconds, quantile
-from sim.model.jit import NEVER, inlined, ndtri
+from sim.model.jit import NEVER, Array, inlined, ndtri
 from sim.model.tables import (
     AUDIENCE,
     DELAY,
@@ -40,6 +41,7 @@ from sim.model.tables import (
     SHORTEST_EXPIRE,
     START,
     VIOLATION,
+    Tables,
 )
 
 ACCOUNT = np.dtype(
@@ -84,12 +86,12 @@ STAYED = -1
 
 
 @inlined
-def _draw(law, me, code, occurrence):  # type: ignore[no-untyped-def]
+def _draw(law: Tables, me: Any, code: int, occurrence: int) -> float:
     return uniform(law.key, law.segments[me.segment].code, me.account, code, occurrence)
 
 
 @inlined
-def _chosen(law, first, count, u):  # type: ignore[no-untyped-def]
+def _chosen(law: Tables, first: int, count: int, u: float) -> int:
     """Row of the first choice whose running sum exceeds u times the total (the last one, should rounding leave none)."""
     last = first + count - 1
     aim = u * law.choices[last].sum
@@ -100,7 +102,7 @@ def _chosen(law, first, count, u):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _due(to_go, hazard, now):  # type: ignore[no-untyped-def]
+def _due(to_go: float, hazard: float, now: int) -> int:
     """When the next violation falls due under a constant hazard."""
     if hazard <= 0.0:
         return NEVER
@@ -108,7 +110,7 @@ def _due(to_go, hazard, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _hazard(law, me):  # type: ignore[no-untyped-def]
+def _hazard(law: Tables, me: Any) -> float:
     kinds = law.rates.shape[2]
     if kinds == 0:
         return 0.0
@@ -116,14 +118,14 @@ def _hazard(law, me):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _settle(me, now):  # type: ignore[no-untyped-def]
+def _settle(me: Any, now: int) -> None:
     """Close the stretch of constant hazard: what is left to go carries over."""
     me.to_go = max(me.to_go - me.hazard * (now - me.since), 0.0)
     me.since = now
 
 
 @inlined
-def _aim(law, me, now):  # type: ignore[no-untyped-def]
+def _aim(law: Tables, me: Any, now: int) -> None:
     """Open a stretch of constant hazard."""
     me.hazard = _hazard(law, me)
     me.since = now
@@ -131,7 +133,7 @@ def _aim(law, me, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _stop_clock(me, now):  # type: ignore[no-untyped-def]
+def _stop_clock(me: Any, now: int) -> None:
     """The violation clock stands still from now on."""
     _settle(me, now)
     me.hazard = 0.0
@@ -139,14 +141,14 @@ def _stop_clock(me, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_limited(law, me):  # type: ignore[no-untyped-def]
+def is_limited(law: Tables, me: Any) -> bool:
     """Whether the account stands before (or is served at) a desk where accounts meet."""
     desk = law.states[me.phase, me.state].desk
     return desk >= 0 and law.desks[desk].limited != 0
 
 
 @inlined
-def opens(law, desk, now):  # type: ignore[no-untyped-def]
+def opens(law: Tables, desk: int, now: int) -> int:
     """First time from `now` on at which an unlimited desk serves; `NEVER` if it does not open again."""
     first = law.desks[desk].staff_first
     last = first + law.desks[desk].staff_count
@@ -168,7 +170,7 @@ def opens(law, desk, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _enter(law, me, entries, state, now):  # type: ignore[no-untyped-def]
+def _enter(law: Tables, me: Any, entries: Array, state: int, now: int) -> None:
     """Enter a state: every exit draws its clock, the earliest will win, ties go to the one written first (law, "States")."""
     earlier = entries[state]
     entries[state] = earlier + 1
@@ -196,7 +198,7 @@ def _enter(law, me, entries, state, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _next_wave(law, me):  # type: ignore[no-untyped-def]
+def _next_wave(law: Tables, me: Any) -> None:
     """Find the next wave from `me.wave` on that hits the account."""
     me.wave_at = NEVER
     while me.wave < law.waves.shape[0]:
@@ -210,7 +212,7 @@ def _next_wave(law, me):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _catch_up(law, me, now):  # type: ignore[no-untyped-def]
+def _catch_up(law: Tables, me: Any, now: int) -> None:
     """Put the phase in force at `now` in force; remember the first restart that falls on this very instant."""
     while law.phase_from[me.phase + 1] <= now:
         me.phase += 1
@@ -220,7 +222,7 @@ def _catch_up(law, me, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def join_time(law, segment, account):  # type: ignore[no-untyped-def]
+def join_time(law: Tables, segment: int, account: int) -> int:
     """When an account joins, in microseconds; 0 in a segment without join times."""
     row = law.segments[segment]
     if row.joins_to <= 0.0:
@@ -230,7 +232,7 @@ def join_time(law, segment, account):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def audience_of(law, segment, account):  # type: ignore[no-untyped-def]
+def audience_of(law: Tables, segment: int, account: int) -> int:
     """Readers of an account, a whole number; 0 in a segment without an audience."""
     row = law.segments[segment]
     if row.audience < 0:
@@ -241,7 +243,7 @@ def audience_of(law, segment, account):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def propensity_of(law, segment, account):  # type: ignore[no-untyped-def]
+def propensity_of(law: Tables, segment: int, account: int) -> float:
     """Lognormal multiplier of mean 1 on the account's violation rates; 1 in a segment without propensity."""
     row = law.segments[segment]
     sigma = row.propensity_sigma
@@ -252,7 +254,7 @@ def propensity_of(law, segment, account):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def born(law, me, entries, segment, account, joins):  # type: ignore[no-untyped-def]
+def born(law: Tables, me: Any, entries: Array, segment: int, account: int, joins: int) -> int:
     """The account joins at time `joins` and enters the start state; `entries` must be all zero. Returns the move."""
     me.segment = segment
     me.account = account
@@ -280,7 +282,7 @@ def born(law, me, entries, segment, account, joins):  # type: ignore[no-untyped-
 
 
 @inlined
-def next_event(law, me):  # type: ignore[no-untyped-def]
+def next_event(law: Tables, me: Any) -> tuple[int, int]:
     """When the account's next event is due, and which it is.
 
     A service comes to its end before anything else is looked at. What fell due meanwhile has a time that is past: it is applied at once, in the
@@ -312,7 +314,7 @@ def next_event(law, me):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def leave_by_exit(law, me, entries, now):  # type: ignore[no-untyped-def]
+def leave_by_exit(law: Tables, me: Any, entries: Array, now: int) -> int:
     """The earliest exit rings. Returns the move."""
     _settle(me, now)
     way = law.exits[me.exit_phase, me.exit]
@@ -321,7 +323,7 @@ def leave_by_exit(law, me, entries, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def violate(law, me, now):  # type: ignore[no-untyped-def]
+def violate(law: Tables, me: Any, now: int) -> tuple[int, int, bool]:
     """A violation: its kind, severity and detection are drawn, and a detected one opens a case or joins the open one.
 
     Returns
@@ -352,7 +354,7 @@ def violate(law, me, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _open_or_join(law, me, spec, kind, severity, number, now):  # type: ignore[no-untyped-def]
+def _open_or_join(law: Tables, me: Any, spec: Any, kind: int, severity: int, number: int, now: int) -> None:
     if me.case_at != NEVER:
         if severity > me.case_severity:
             me.case_severity = severity
@@ -372,7 +374,7 @@ def _open_or_join(law, me, spec, kind, severity, number, now):  # type: ignore[n
 
 
 @inlined
-def _strike(law, me, strikes, now):  # type: ignore[no-untyped-def]
+def _strike(law: Tables, me: Any, strikes: Array, now: int) -> int:
     """Count a strike: forget those that can never count again, add this one, say how many are unexpired.
 
     `strikes` has room for one more: see `room_for_strike`.
@@ -392,7 +394,7 @@ def _strike(law, me, strikes, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def room_for_strike(law, me, strikes, now):  # type: ignore[no-untyped-def]
+def room_for_strike(law: Tables, me: Any, strikes: Array, now: int) -> bool:
     """Whether one more strike can be remembered, after forgetting those that are too old for every phase."""
     if me.held < strikes.shape[0]:
         return True
@@ -407,7 +409,7 @@ def room_for_strike(law, me, strikes, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def decide(law, me, entries, strikes, now):  # type: ignore[no-untyped-def]
+def decide(law: Tables, me: Any, entries: Array, strikes: Array, now: int) -> int:
     """The open case is decided (law, "Cases"). Returns the move, or `STAYED` where the state has no entry for the severity."""
     me.case_at = NEVER
     listed = law.on_violation[me.phase, me.state, me.case_severity]
@@ -422,7 +424,7 @@ def decide(law, me, entries, strikes, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def turn_phase(law, me, now):  # type: ignore[no-untyped-def]
+def turn_phase(law: Tables, me: Any, now: int) -> None:
     """A phase comes into force.
 
     A violation that is due at this very instant stays due if the phase leaves anything to violate; else nothing is left to go, and it waits.
@@ -440,7 +442,7 @@ def turn_phase(law, me, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def restart(law, me, entries, now):  # type: ignore[no-untyped-def]
+def restart(law: Tables, me: Any, entries: Array, now: int) -> int:
     """Enter the state anew if the phase changed its exits; look for another phase of the same instant. Returns the move or `STAYED`."""
     phase = me.restart_phase
     me.restart_at = NEVER
@@ -458,7 +460,7 @@ def restart(law, me, entries, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def hit_by_wave(law, me, entries, now):  # type: ignore[no-untyped-def]
+def hit_by_wave(law: Tables, me: Any, entries: Array, now: int) -> int:
     """A wave moves the account if its state is one of those named, and marks it (law, "Waves"). Returns the move or `STAYED`."""
     number = me.wave
     me.wave += 1
@@ -473,7 +475,7 @@ def hit_by_wave(law, me, entries, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def begin_service(law, me, entries, now):  # type: ignore[no-untyped-def]
+def begin_service(law: Tables, me: Any, entries: Array, now: int) -> int:
     """Service starts: the account is held until it ends (law, "Desks"). Returns when that is."""
     spec = law.states[me.phase, me.state]
     service = law.distributions[spec.service]
@@ -489,7 +491,7 @@ def begin_service(law, me, entries, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def end_service(law, me, entries, now):  # type: ignore[no-untyped-def]
+def end_service(law: Tables, me: Any, entries: Array, now: int) -> int:
     """Service ends: one of the outcomes is drawn, by the table of the account's mark. Returns the move."""
     spec = law.states[me.service_phase, me.state]
     mark = me.wrongful

@@ -13,11 +13,11 @@ uniform                     `uniform`
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sim.model.jit import inlined
+from sim.model.jit import Array, inlined
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF_WORD = np.uint64(32)
@@ -30,7 +30,7 @@ _STEP = 2.0**-53
 _BELOW_ONE = 1.0 - 2.0**-53
 
 
-def key(seed: int, replication: int) -> npt.NDArray[np.uint64]:
+def key(seed: int, replication: int) -> Array:
     """Key of a replication: two 32-bit words, held in uint64."""
     return np.random.SeedSequence((seed, replication)).generate_state(2).astype(np.uint64)
 
@@ -41,14 +41,14 @@ def name_code(name: str) -> int:
 
 
 @inlined
-def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     p0 = _MULTIPLY_0 * c0
     p1 = _MULTIPLY_1 * c2
     return (p1 >> _HALF_WORD) ^ c1 ^ k0, p1 & _LOW, (p0 >> _HALF_WORD) ^ c3 ^ k1, p0 & _LOW
 
 
 @inlined
-def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Four 32-bit output words of Philox4x32-10 for a counter and a key; every word is a uint64 below 2**32."""
     for turn in range(10):
         if turn > 0:
@@ -59,7 +59,7 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def uniform(key, segment_code, account, draw_code, occurrence):  # type: ignore[no-untyped-def]
+def uniform(key: Array, segment_code: int, account: int, draw_code: int, occurrence: int) -> float:
     """Uniform number in (0, 1) of one draw of one account.
 
     The top 53 bits of the first two output words plus one half, over 2**53. In double precision the largest of these sums rounds up to 1, which the

@@ -7,10 +7,12 @@ parametrised test. Values are in the order of `sim.scenario.Distribution.values`
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from sim.model.jit import NEVER, inlined, ndtri
+from sim.model.jit import NEVER, Array, inlined, ndtri
 
 FAMILIES = ("fixed", "exponential", "uniform", "triangular", "weibull", "lognormal", "loglogistic", "empirical")
 FIXED, EXPONENTIAL, UNIFORM, TRIANGULAR, WEIBULL, LOGNORMAL, LOGLOGISTIC, EMPIRICAL = range(8)
@@ -20,7 +22,7 @@ DISTRIBUTION = np.dtype([("family", "i4"), ("first", "i4"), ("count", "i4"), ("a
 
 
 @inlined
-def quantile(distribution, quantiles, u):  # type: ignore[no-untyped-def]
+def quantile(distribution: Any, quantiles: Array, u: float) -> float:
     """Value below which the share `u` of the distribution lies (law, "Random numbers": every continuous quantity is F^-1(u))."""
     family = distribution.family
     a = distribution.a
@@ -43,7 +45,7 @@ def quantile(distribution, quantiles, u):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _triangular(low, mode, high, u):  # type: ignore[no-untyped-def]
+def _triangular(low: float, mode: float, high: float, u: float) -> float:
     width = high - low
     if width <= 0.0:
         return low
@@ -53,7 +55,7 @@ def _triangular(low, mode, high, u):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _empirical(quantiles, first, count, u):  # type: ignore[no-untyped-def]
+def _empirical(quantiles: Array, first: int, count: int, u: float) -> float:
     """Linear between equally spaced quantiles: Hyndman and Fan (1996), type 7, NumPy's ``linear``."""
     place = u * (count - 1)
     below = min(int(place), max(count - 2, 0))
@@ -63,7 +65,7 @@ def _empirical(quantiles, first, count, u):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def microseconds(duration):  # type: ignore[no-untyped-def]
+def microseconds(duration: float) -> int:
     """Sampled duration as the calendar has it: nearest microsecond, ties to even, at least 1, at most `NEVER` (law, "Clock")."""
     if duration >= NEVER:
         return NEVER
@@ -85,5 +87,5 @@ def mean(family: str, values: tuple[float, ...]) -> float:
         angle = math.pi / shape
         return math.inf if shape <= 1.0 else median * angle / math.sin(angle)
     if family == "empirical":
-        return float(np.mean([(low + high) / 2.0 for low, high in zip(values, values[1:], strict=False)] or values))
+        return float(np.mean([(low + high) / 2.0 for low, high in pairwise(values)] or values))
     raise ValueError(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")

@@ -1,8 +1,10 @@
-"""Numba, set up in one place: every compiled function of the package is made by `compiled`.
+"""Numba, set up in one place: every compiled function of the package is made by `compiled` or `inlined`.
 
-``compiled`` is ``numba.njit`` with the package's settings: cached on disk, the GIL released, NumPy's rules for division, no fast-math (the
+They are ``numba.njit`` with the package's settings: cached on disk, the GIL released, NumPy's rules for division, no fast-math (the
 law's arithmetic must not be reordered), and no reference counting: compiled code only reads and writes arrays that Python holds, and counting
-references to two dozen tables at each small function made a run eight times slower. Set ``NUMBA_DISABLE_JIT=1`` to run the same functions as plain Python, for a debugger or for coverage.
+references to two dozen tables at each small function made a run eight times slower.
+
+Set ``NUMBA_DISABLE_JIT=1`` to run the same functions as plain Python, for a debugger or for coverage.
 
 ``ndtri`` (the inverse of the normal distribution function) is SciPy's own compiled routine, called from compiled code by its address: the symbol
 is registered under a fixed name so that functions that call it can still be cached.
@@ -14,26 +16,33 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy.typing as npt
+from numba.core import config
 from numba.extending import get_cython_function_address
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Array = npt.NDArray[Any]
+"""A NumPy array; its shape and type stand where it is made."""
 
 NEVER = 2**62
 """A time that does not come, in microseconds; sums of two such values still fit an int64."""
 
+_SETTINGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_WITHOUT_JIT = bool(vars(config)["DISABLE_JIT"])
+
 
 def compiled(function: Function) -> Function:
     """Compile a function with the package's settings (lazily, at its first call). It must not make arrays: its caller does."""
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+    return cast(Function, numba.njit(**_SETTINGS)(function))
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function and have the machine-code optimiser expand it where it is called."""
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function))
+    return cast(Function, numba.njit(forceinline=True, **_SETTINGS)(function))
 
 
 def _scipy_ndtri() -> Callable[[float], float]:
-    if numba.config.DISABLE_JIT:
+    if _WITHOUT_JIT:
         from scipy.special import ndtri as plain
 
         return cast(Callable[[float], float], plain)
@@ -55,9 +64,10 @@ def entry_point(function: Callable[..., Any], *arguments: object) -> Callable[..
     Calling it skips the look-up of types that a call of `function` makes each time, four fifths of the cost of a short call. It must be called
     with arguments of the same types, by position.
     """
-    if numba.config.DISABLE_JIT:
+    if _WITHOUT_JIT:
         return function
-    signature = tuple(numba.typeof(argument) for argument in arguments)
+    type_of = cast(Callable[[object], Any], numba.typeof)
+    signature = tuple(type_of(argument) for argument in arguments)
     dispatcher = cast(Any, function)
     dispatcher.compile(signature)
     return cast(Callable[..., Any], dispatcher.overloads[signature].entry_point)

@@ -6,14 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.model.draws import uniform
-from sim.model.jit import compiled
+from sim.model.jit import Array, compiled
 
 
 @compiled
-def _draws_below(key, segment_code, accounts, draw_code, threshold, draws, numbers):  # type: ignore[no-untyped-def]
+def _draws_below(
+    key: Array, segment_code: Any, accounts: int, draw_code: Any, threshold: float, draws: Array, numbers: Array
+) -> int:
     """Collect draws below a threshold with their accounts, as many as there is room for; returns how many there are."""
     found = 0
     for account in range(accounts):
@@ -26,9 +27,7 @@ def _draws_below(key, segment_code, accounts, draw_code, threshold, draws, numbe
     return found
 
 
-def cutoff(
-    key: npt.NDArray[Any], segment_code: int, accounts: int, draw_code: int, count: int
-) -> tuple[float, int]:
+def cutoff(key: Array, segment_code: int, accounts: int, draw_code: int, count: int) -> tuple[float, int]:
     """Draw and index of the last of the `count` accounts of a segment with the smallest draws (law, "Waves"; ties by index).
 
     Memory is proportional to `count`, not to `accounts`: one pass collects the draws below a threshold that almost always leaves enough of them.

@@ -13,16 +13,13 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.model.draws import key, name_code
 from sim.model.durations import DISTRIBUTION, FAMILIES
-from sim.model.jit import NEVER
+from sim.model.jit import NEVER, Array
 from sim.model.population import cutoff
 from sim.model.schedule import UNLIMITED, staffing
 from sim.scenario import Distribution, Scenario, Spec, State
-
-Array = npt.NDArray[Any]
 
 SEGMENT = np.dtype(
     [
@@ -52,12 +49,22 @@ STATE = np.dtype(
         ("restart", "i4"),
     ]
 )
-EXIT = np.dtype([("to", "i4"), ("move", "i4"), ("after", "i4"), ("chance", "f8"), ("chance_code", "u8"), ("ring_code", "u8")])
+EXIT = np.dtype(
+    [("to", "i4"), ("move", "i4"), ("after", "i4"), ("chance", "f8"), ("chance_code", "u8"), ("ring_code", "u8")]
+)
 CHOICE = np.dtype([("to", "i4"), ("move", "i4"), ("sum", "f8")])
 TARGETS = np.dtype([("first", "i4"), ("count", "i4")])
 TARGET = np.dtype([("to", "i4"), ("move", "i4")])
 WAVE = np.dtype(
-    [("at", "i8"), ("segment", "i4"), ("to", "i4"), ("genuine", "u1"), ("code", "u8"), ("cut", "f8"), ("cut_account", "i8")]
+    [
+        ("at", "i8"),
+        ("segment", "i4"),
+        ("to", "i4"),
+        ("genuine", "u1"),
+        ("code", "u8"),
+        ("cut", "f8"),
+        ("cut_account", "i8"),
+    ]
 )
 DESK = np.dtype([("limited", "u1"), ("staff_first", "i4"), ("staff_count", "i4")])
 
@@ -284,7 +291,9 @@ def _ladder(
     desks = {name: number for number, name in enumerate(scenario.spec.desks)}
     state_rows = np.zeros((len(specs), len(states)), STATE)
     exit_rows = np.zeros((len(specs), len(exits)), EXIT)
-    firsts = dict(zip(states, accumulate((len(s.exits) for s in scenario.spec.ladder.states.values()), initial=0), strict=False))
+    firsts = dict(
+        zip(states, accumulate((len(s.exits) for s in scenario.spec.ladder.states.values()), initial=0), strict=False)
+    )
     for phase, spec in enumerate(specs):
         for name, state in spec.ladder.states.items():
             row = state_rows[phase, states[name]]
@@ -373,4 +382,3 @@ def _desks(scenario: Scenario) -> tuple[Array, Array, Array]:
 def is_coupled(tables: Tables) -> bool:
     """Whether accounts meet: whether any desk is limited."""
     return bool(tables.desks["limited"].any())
-

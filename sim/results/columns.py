@@ -25,7 +25,13 @@ _STATE = Column("state", "category")
 _DESK = Column("desk", "category")
 
 TABLES: dict[str, tuple[Column, ...]] = {
-    "occupancy": (_REPLICATION, _TIME, _SEGMENT, _STATE, Column("accounts", "int", "accounts", "accounts in the state")),
+    "occupancy": (
+        _REPLICATION,
+        _TIME,
+        _SEGMENT,
+        _STATE,
+        Column("accounts", "int", "accounts", "accounts in the state"),
+    ),
     "bans": (
         _REPLICATION,
         _TIME,

@@ -84,7 +84,9 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.partial.exists():
             for writer in self._writers.values():
                 writer.close()
@@ -110,7 +112,9 @@ class Writer:
                 if not path.exists():
                     path.write_text(",".join(column.name for column in columns) + "\n")
         told = dict(manifest)
-        told["tables"] = {name: {"rows": found.rows, "sha256": found.hexdigest()} for name, found in self.hashes.items()}
+        told["tables"] = {
+            name: {"rows": found.rows, "sha256": found.hexdigest()} for name, found in self.hashes.items()
+        }
         (self.partial / SCENARIO).write_text(scenario, encoding="utf-8")
         summary.to_csv(self.partial / SUMMARY, index=False)
         (self.partial / MANIFEST).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -162,7 +166,12 @@ class Stored:
     def summary(self) -> pd.DataFrame:
         """The summary, as `sim.results.summary.summarise` made it."""
         texts = {"measure": str, "segment": str, "state": str, "unit": str}
-        table: pd.DataFrame = self._guard(SUMMARY, lambda path: pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={"low": [""], "high": [""], "value": [""]}))
+        table: pd.DataFrame = self._guard(
+            SUMMARY,
+            lambda path: pd.read_csv(
+                path, dtype=texts, keep_default_na=False, na_values={"low": [""], "high": [""], "value": [""]}
+            ),
+        )
         return table
 
     def table(self, name: str) -> pd.DataFrame:

@@ -25,6 +25,16 @@ class Measure(NamedTuple):
     unit: str
 
 
+DESK_MEASURES = (
+    ("desk_served", "served", "accounts"),
+    ("desk_left", "left", "accounts"),
+    ("desk_mean_wait", "mean_hours", "hours"),
+    ("desk_p95_wait", "p95_hours", "hours"),
+    ("desk_utilisation", "utilisation", "share"),
+)
+"""Measures of desks: name, column of the table of waits, unit."""
+
+
 class Value(NamedTuple):
     """Value of a measure in one replication; of a share of accounts also how many of how many."""
 
@@ -47,15 +57,9 @@ def measures(tables: Mapping[str, pd.DataFrame]) -> dict[Measure, Value]:
     for segment, rows in _groups(tables["violations"]):
         found[Measure("violations", segment, "", "violations")] = Value(int(rows["violations"].sum()))
         found[Measure("detected_violations", segment, "", "violations")] = Value(int(rows["detected"].sum()))
-    for row in tables["waits"].itertuples():
-        for measure, value, unit in (
-            ("desk_served", row.served, "accounts"),
-            ("desk_left", row.left, "accounts"),
-            ("desk_mean_wait", row.mean_hours, "hours"),
-            ("desk_p95_wait", row.p95_hours, "hours"),
-            ("desk_utilisation", row.utilisation, "share"),
-        ):
-            found[Measure(measure, "", str(row.desk), unit)] = Value(value)
+    for row in tables["waits"].to_dict("records"):
+        for measure, column, unit in DESK_MEASURES:
+            found[Measure(measure, "", str(row["desk"]), unit)] = Value(float(row[column]))
     return found
 
 

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from sim.engines.tally import Tally, bucket_middle
+from sim.model.jit import Array
 from sim.model.schedule import DAY_US, UNLIMITED
 from sim.model.tables import Names, Tables
 from sim.scenario import Scenario
 
-Array = npt.NDArray[Any]
 HOUR_US = 3_600_000_000
 
 
@@ -47,7 +46,7 @@ class Codes:
         return tuple(dict.fromkeys(cause for _, _, cause in self.names.moves))
 
 
-def category(codes: Array, names: Sequence[str]) -> pd.Categorical:
+def category(codes: Array, names: Sequence[str]) -> Any:
     """Categorical column from numbers; -1 is empty."""
     return pd.Categorical.from_codes(codes, categories=pd.Index(list(names), dtype=str), validate=False)
 

@@ -23,6 +23,8 @@ from .yaml_tree import Node
 MAX_GRID_POINTS = 100_000
 MAX_HORIZON_YEARS = 1_000
 TOLERANCE = 1e-9  # of a table's sum
+SEGMENTS: Path = ("segments",)
+STATES: Path = ("ladder", "states")
 OWN_DRAWS = ("join", "audience", "propensity", "violation", "kind", "severity", "detection", "delay")
 
 
@@ -50,10 +52,6 @@ class View:
         )
         return tuple(dict.fromkeys((*written, *self.document.severities)))
 
-    @property
-    def states(self) -> Collection[str]:
-        return self.names("ladder", "states")
-
 
 def findings(view: View) -> list[Finding]:
     """Everything that is wrong with a scenario at one phase, except states that nothing reaches."""
@@ -72,9 +70,19 @@ def _start(document: Document) -> datetime:
     return document.start.date
 
 
-def _unknown(name: str, names: Collection[str], what: str, path: Path) -> Iterator[Finding]:
+def _unknown(name: str, names: Collection[str], what: str, path: Path, home: Path = ()) -> Iterator[Finding]:
+    """A name that is not among those of its kind; `home` is where it would be defined."""
     if name not in names:
-        yield Finding(path, f"`{name}` is not {what}", allowed(names, name, what="there are"))
+        remedy = allowed(names, name, what="there are")
+        yield Finding(path, f"`{name}` is not {what}", remedy, absent=(*home, name) if home else None)
+
+
+def _segment(view: View, name: str, path: Path) -> Iterator[Finding]:
+    return _unknown(name, view.names(*SEGMENTS), "a segment", path, SEGMENTS)
+
+
+def _state(view: View, name: str, path: Path) -> Iterator[Finding]:
+    return _unknown(name, view.names(*STATES), "a state", path, STATES)
 
 
 def _sum(view: View, table: Mapping[str, Quantity], path: Path) -> Iterator[Finding]:
@@ -100,16 +108,17 @@ def _calendar(view: View) -> Iterator[Finding]:
         yield Finding((), "the scenario has no end", "write `end: <date>` or `horizon: 365 days`")
         return
     key = "end" if document.end is not None else "horizon"
+    told = f"`{(document.end or document.horizon or document.start).text}`"
     if end <= 0:
-        yield Finding((key,), "is not after `start`", "the run ends after it starts", whole=True)
+        yield Finding((key,), f"{told} is not after `start`", "the run ends after it starts", whole=True)
     elif end > MAX_HORIZON_YEARS * UNITS_US["year"]:
-        yield Finding((key,), "is too far from `start`", f"a run has at most {MAX_HORIZON_YEARS:,} years")
+        yield Finding((key,), f"{told} is too far from `start`", f"a run has at most {MAX_HORIZON_YEARS:,} years")
     elif (datetime.max - _start(document)) // timedelta(microseconds=1) < end:
-        yield Finding((key,), "is after the year 9999", "start earlier")
+        yield Finding((key,), f"{told} is after the year 9999", "start earlier")
     elif (points := 1 - (-end // max(1, round(document.observe.value)))) > MAX_GRID_POINTS and whole("observe"):
         yield Finding(
             ("observe",),
-            f"gives a grid of {points:,} times",
+            f"`{document.observe.text}` gives a grid of {points:,} times",
             f"at most {MAX_GRID_POINTS:,}: observe less often",
             whole=True,
         )
@@ -155,17 +164,18 @@ def _segments(view: View) -> Iterator[Finding]:
         if segment.joins is None or not view.reading.whole("start"):
             continue
         path = ("segments", name, "joins")
-        if segment.joins.from_.after(start) < 0:
-            yield Finding((*path, "from"), "is before `start`", "accounts join at `start` or later")
-        if segment.joins.to.after(start) < segment.joins.from_.after(start):
-            yield Finding((*path, "to"), "is before `from`", "the last account joins after the first")
+        first, last = segment.joins.from_, segment.joins.to
+        if first.after(start) < 0:
+            yield Finding((*path, "from"), f"`{first.text}` is before `start`", "accounts join at `start` or later")
+        if last.after(start) < first.after(start):
+            yield Finding((*path, "to"), f"`{last.text}` is before `from`", "the last account joins after the first")
 
 
 def _violations(view: View) -> Iterator[Finding]:
     for name, kind in view.document.violations.items():
         path = ("violations", name)
         for segment in kind.rate:
-            yield from _unknown(segment, view.names("segments"), "a segment", (*path, "rate", segment))
+            yield from _segment(view, segment, (*path, "rate", segment))
         for severity in kind.severity:
             yield from _unknown(severity, view.severities, "a severity", (*path, "severity", severity))
         yield from _sum(view, kind.severity, (*path, "severity"))
@@ -173,22 +183,22 @@ def _violations(view: View) -> Iterator[Finding]:
 
 def _ladder(view: View) -> Iterator[Finding]:
     ladder = view.document.ladder
-    yield from _unknown(ladder.start, view.states, "a state", ("ladder", "start"))
+    yield from _state(view, ladder.start, ("ladder", "start"))
     seen: set[str] = set()
     for index, ban in enumerate(ladder.bans or ()):
-        yield from _unknown(ban, view.states, "a state", ("ladder", "bans", str(index)))
+        yield from _state(view, ban, ("ladder", "bans", str(index)))
         if ban in seen:
             yield Finding(("ladder", "bans", str(index)), f"`{ban}` is named twice", "name each state once")
         seen.add(ban)
     for name, state in ladder.states.items():
         path = ("ladder", "states", name)
         for way, leads in state.exits.items():
-            yield from _unknown(leads.to, view.states, "a state", (*path, "exits", way, "to"))
+            yield from _state(view, leads.to, (*path, "exits", way, "to"))
         for severity, targets in state.on_violation.items():
             yield from _unknown(severity, view.severities, "a severity", (*path, "on_violation", severity))
             for index, target in enumerate(targets.states):
                 below = (str(index),) if targets.listed else ()
-                yield from _unknown(target, view.states, "a state", (*path, "on_violation", severity, *below))
+                yield from _state(view, target, (*path, "on_violation", severity, *below))
         yield from _at_desk(view, state, path)
 
 
@@ -196,14 +206,11 @@ def _at_desk(view: View, state: State, path: Path) -> Iterator[Finding]:
     """A state before a desk has `service` and `outcomes`; only such a state has them."""
     present = {"service": state.service, "outcomes": state.outcomes, "priority": state.priority}
     if state.desk is not None:
-        yield from _unknown(state.desk, view.names("desks"), "a desk", (*path, "desk"))
+        yield from _unknown(state.desk, view.names("desks"), "a desk", (*path, "desk"), ("desks",))
         for key in ("service", "outcomes"):
             if present[key] is None and view.reading.whole(*path, key):
-                yield Finding(
-                    path,
-                    f"stands before a desk but has no `{key}`",
-                    "a state with a `desk` has `service` and `outcomes`",
-                )
+                told = f"stands before a desk but has no `{key}`"
+                yield Finding(path, told, "a state with a `desk` has `service` and `outcomes`", absent=(*path, key))
     elif view.reading.whole(*path, "desk"):
         for key, value in present.items():
             if value is not None:
@@ -220,7 +227,7 @@ def _at_desk(view: View, state: State, path: Path) -> Iterator[Finding]:
     for mark, table in tables.items():
         at = (*path, "outcomes", mark) if mark else (*path, "outcomes")
         for target in table:
-            yield from _unknown(target, view.states, "a state", (*at, target))
+            yield from _state(view, target, (*at, target))
         yield from _sum(view, table, at)
 
 
@@ -247,11 +254,11 @@ def _waves(view: View) -> Iterator[Finding]:
     for name, wave in view.document.waves.items():
         path = ("waves", name)
         if wave.at.after(_start(view.document)) < 0 and view.reading.whole("start"):
-            yield Finding((*path, "at"), "is before `start`", "a wave comes at `start` or later")
-        yield from _unknown(wave.segment, view.names("segments"), "a segment", (*path, "segment"))
-        yield from _unknown(wave.to, view.states, "a state", (*path, "to"))
+            yield Finding((*path, "at"), f"`{wave.at.text}` is before `start`", "a wave comes at `start` or later")
+        yield from _segment(view, wave.segment, (*path, "segment"))
+        yield from _state(view, wave.to, (*path, "to"))
         for index, state in enumerate(wave.states or ()):
-            yield from _unknown(state, view.states, "a state", (*path, "states", str(index)))
+            yield from _state(view, state, (*path, "states", str(index)))
         yield from _hit(view, wave, path)
 
 
@@ -281,20 +288,21 @@ def _expect(view: View) -> Iterator[Finding]:
         if expectation.at is not None and end is not None and view.reading.whole("start"):
             at = expectation.at.after(_start(view.document))
             if not 0 <= at <= end:
-                yield Finding((*path, "at"), "is not within the run", "a time from `start` to the end", whole=True)
+                told = f"`{expectation.at.text}` is not within the run"
+                yield Finding((*path, "at"), told, "a time from `start` to the end", whole=True)
         below, above = expectation.below, expectation.above
         if below is None and above is None and view.reading.whole(*path):
             yield Finding(path, "expects nothing", "write `below: 2%` or `above: 1%`")
         if below is not None and above is not None and above.value >= below.value:
-            yield Finding((*path, "above"), "is not less than `below`", "above < below")
+            yield Finding((*path, "above"), f"`{above.text}` is not less than `below`", "above < below")
 
 
 def _measured(view: View, expectation: Expectation, path: Path) -> Iterator[Finding]:
     """What an expectation is of: a measure, a segment, a state for measures of one."""
     if expectation.segment is not None:
-        yield from _unknown(expectation.segment, view.names("segments"), "a segment", (*path, "segment"))
+        yield from _segment(view, expectation.segment, (*path, "segment"))
     if expectation.state is not None:
-        yield from _unknown(expectation.state, view.states, "a state", (*path, "state"))
+        yield from _state(view, expectation.state, (*path, "state"))
     measure = MEASURES.get(expectation.measure)
     if measure is None:
         yield from _unknown(expectation.measure, tuple(MEASURES), "a measure", (*path, "measure"))

@@ -21,6 +21,7 @@ from .quantities import (
     SIGMA,
     Kind,
     Quantity,
+    Range,
     corners,
 )
 from .units import Part, RefusedError, shown
@@ -137,13 +138,9 @@ class VariableKind:
             if first in found and second in found:
                 (_, most), (least, _) = corners(found[first]), corners(found[second])
                 if most > least or (sign == "<" and most == least):
-                    parts.append(
-                        (
-                            (name,),
-                            f"`{first}` is not {'below' if sign == '<' else 'up to'} `{second}`",
-                            f"{first} {sign} {second}",
-                        )
-                    )
+                    one, other = (f"`{key}` ({' to '.join(_text(found[key]))})" for key in (first, second))
+                    told = f"{one} is not {'below' if sign == '<' else 'up to'} {other}"
+                    parts.append(((name,), told, f"{first} {sign} {second}"))
         if parts:
             raise RefusedError("", parts=parts)
         return tuple(found.items())
@@ -212,6 +209,10 @@ class VariableKind:
         }
         families.append(_one_key(EMPIRICAL, observed))
         return {"description": self.describes, "anyOf": [*self.zero.json_schema()["anyOf"], *families]}
+
+
+def _text(quantity: Quantity) -> tuple[str, ...]:
+    return (quantity.text[0], quantity.text[2]) if isinstance(quantity, Range) else (quantity.text,)
 
 
 def _one_key(name: str, inner: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class WorkingDays:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise RefusedError(f"{shown(value)} is {kind_of(value)}, not text", "write it in quotes if it is meant as text")
+        kind = "not text" if isinstance(value, (Mapping, list)) else kind_of(value)
+        raise RefusedError(f"{shown(value)} is {kind}", "write text, in quotes if it could be taken for something else")
     return value
 
 
@@ -194,7 +195,7 @@ WhenOrEnd: TypeAlias = Annotated[
 TimeOfDay: TypeAlias = Annotated[Measured, PlainValidator(time_of_day), WithJsonSchema(_TIME_SCHEMA)]
 Days: TypeAlias = Annotated[WorkingDays, PlainValidator(WorkingDays.read), WithJsonSchema(_DAYS_SCHEMA)]
 Length: TypeAlias = Annotated[
-    Measured, PlainValidator(quantities.POSITIVE_DURATION.measured), WithJsonSchema(dict(quantities.DURATION.schema))
+    Measured, PlainValidator(quantities.POSITIVE_DURATION.certain), WithJsonSchema(dict(quantities.DURATION.schema))
 ]
 
 Chance: TypeAlias = Annotated[Quantity, *_of(quantities.CHANCE)]
@@ -207,7 +208,7 @@ Sigma: TypeAlias = Annotated[Quantity, *_of(quantities.SIGMA)]
 Expiry: TypeAlias = Annotated[Quantity, *_of(quantities.POSITIVE_DURATION)]
 Reviewers: TypeAlias = Annotated[Quantity | None, PlainValidator(_reviewers), WithJsonSchema(_REVIEWERS_SCHEMA)]
 Limit: TypeAlias = Annotated[
-    Measured, PlainValidator(quantities.LEVEL.measured), WithJsonSchema(dict(quantities.LEVEL.schema))
+    Measured, PlainValidator(quantities.LEVEL.certain), WithJsonSchema(dict(quantities.LEVEL.schema))
 ]
 
 Duration: TypeAlias = Annotated[Variable, PlainValidator(DURATIONS.read), WithJsonSchema(DURATIONS.json_schema())]

@@ -16,7 +16,7 @@ from sim.errors import Fault
 
 from .families import EMPIRICAL, MAX_QUANTILES
 from .inheritance import PathRefusedError, graft, overlaps, parts_of, path_text
-from .names import allowed
+from .names import allowed, nearest
 from .units import UNITS_US, RefusedError, amount_of, canonical, duration, shown
 from .validation import Layers
 from .yaml_reading import parse
@@ -130,22 +130,24 @@ def _base(extends: Node, depth: int, seen: dict[Path, str | None]) -> Path | Fau
     def refuse(problem: str, remedy: str) -> Fault:
         return Fault(source.shown, extends.place.line, "extends", problem, remedy)
 
-    known = [*beside, *catalogue]
+    plainly = "extend a file beside this one, or a shipped scenario by its name"
+    near = nearest(str(name), [*beside, *catalogue])
+    remedy = f"did you mean `{near}`? {plainly}" if near else plainly
     if not isinstance(name, str) or not name:
-        return refuse(f"{shown(name)} is not a file", allowed(known, what="there are"))
+        return refuse(f"{shown(name)} is not a file", remedy)
     if name.endswith((".yaml", ".yml")):
         path = inside(source.folder, name)
         if source.folder is not None and path is None:
             return refuse(
                 f"`{name}` leaves the folder of this file",
-                "extend a file beside or below it, or a shipped scenario by its name",
+                plainly,
             )
         if path is None or not path.is_file():
-            return refuse(f"there is no file `{name}` here", allowed(known, name, what="there are"))
+            return refuse(f"there is no file `{name}` here", remedy)
     elif name in catalogue:
         path = catalogue[name]
     else:
-        return refuse(f"`{name}` is not a shipped scenario", allowed(known, name, what="there are"))
+        return refuse(f"`{name}` is not a shipped scenario", remedy)
     if path.resolve() in seen:
         steps = [*(Path(str(step)).name for step in seen.values()), path.name]
         return refuse(f"files extend each other in a loop: {' -> '.join(steps)}", "let one of them be whole")

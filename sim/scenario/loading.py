@@ -279,8 +279,6 @@ def _document(stretch: Stretch) -> Document:
 def _at(plain: Any, path: str) -> Any:
     """What stands at a path of plain values."""
     for part in path.split(".") if path else ():
-        if isinstance(plain, Range):
-            return Written(plain.text[RANGE_KEYS.index(part)])
         plain = plain[int(part)] if isinstance(plain, list) else plain[part]
     return plain
 

@@ -105,11 +105,9 @@ def _patched(tree: Node, name: str, patches: Node, rank: int) -> tuple[Node, lis
     for path, value in patches.mapping.items():
         if value.value is None:
             continue  # told as a value that is not written
-        told: tuple[str, str] | None = None
+        told = _refused(tree, tuple(path.split(".")), value)
         if path in twice:
             told = (f"is set twice, here and in `{twice[path]}`", "set it once")
-        else:
-            told = _refused(tree, tuple(path.split(".")), value)
         if told is None:
             try:
                 tree = graft(tree, path, _in_order(tree, path, value.ranked(rank)))
@@ -142,6 +140,9 @@ def _refused(tree: Node, path: Path, value: Node) -> tuple[str, str] | None:
         found = path[len(pattern)] if len(path) > len(pattern) else None
         told = f"a phase may not change `{found}`" if found else f"a phase may not change `{'.'.join(path)}` as a whole"
         return told, allowed(keys, found, what=f"below `{'.'.join(pattern)}` it may change")
+    around = tree.at(*path[:-1])
+    if around is not None and set(around.mapping) == set(RANGE_KEYS):
+        return f"a phase may not change `{path[-1]}` of a range", f"set `{path_text(path[:-1])}` as a whole"
     if matches(path[:2], ("ladder", "states")) and len(path) >= 4 and path[3] == "exits":
         exits = tree.at(*path[:4])
         here = set(exits.mapping) if exits is not None else set()

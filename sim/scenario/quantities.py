@@ -105,6 +105,12 @@ class Kind:
             raise RefusedError(f"{shown(value)} is out of bounds", self.limits)
         return found
 
+    def certain(self, value: object) -> Measured:
+        """One value where a range has no place."""
+        if isinstance(value, Mapping):
+            raise RefusedError("a mapping cannot stand here", "write one value: this is not uncertain")
+        return self.measured(value)
+
     def quantity(self, value: object) -> Quantity:
         """One value or `{low, best, high}`."""
         if not isinstance(value, Mapping):
@@ -174,9 +180,14 @@ CHANCE = Kind(
     {"anyOf": [_PERCENT_SCHEMA, {"type": "number", "minimum": 0, "maximum": 1}]},
 )
 ACTIVITY = Kind(
-    "share", "what is left of the violation rate: 50% or 0.5", share, 0, 1000, "0% to 100000%; 100% changes nothing",
+    "share",
+    "what is left of the violation rate: 50% or 0.5",
+    lambda value: share(value, "write a percentage, or a number as in `0.5`"),
+    0,
+    1000,
+    "0% to 100000%; 100% changes nothing",
     {"anyOf": [_PERCENT_SCHEMA, {"type": "number", "minimum": 0, "maximum": 1000}]},
-)  # fmt: skip
+)
 ACCOUNTS = Kind(
     "count",
     "a number of accounts",

@@ -270,7 +270,8 @@ def moment(value: object) -> Moment:
         return day(value)
     except RefusedError as refused:
         _, problem, remedy = refused.parts[0]
-        raise RefusedError(problem, remedy + ", or a duration since `start`, as in `90 days`") from None
+        also = ", or a duration since `start`, as in `90 days`" if remedy == DATE_REMEDY else ""
+        raise RefusedError(problem, remedy + also) from None
 
 
 def time_of_day(value: object) -> Measured:

@@ -33,15 +33,15 @@ class Finding:
     ----------
     whole
         It is about everything below the path (a sum), and so about what was written there last.
-    missing
-        The key that is missing there.
+    absent
+        The path of what is not there; where a layer removed it, that is the line to show.
     """
 
     path: Path
     problem: str
     remedy: str = ""
     whole: bool = False
-    missing: str | None = None
+    absent: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ class Layers:
             node = below
         place = node.latest() if finding.whole else node.place
         for path, removal in self.removed.items():
-            missed = finding.missing is not None and path == (*finding.path, finding.missing)
-            about = missed or path == finding.path or (finding.whole and path[: len(finding.path)] == finding.path)
+            about = path in (finding.path, finding.absent) or (
+                finding.whole and path[: len(finding.path)] == finding.path
+            )
             if about and removal.rank >= place.rank:
                 place = removal
         return place
@@ -179,7 +180,7 @@ def _findings(error: Any) -> Iterable[Finding]:
         for below, problem, remedy in error["ctx"]["error"].parts:
             yield Finding((*path, *below), problem, remedy)
     elif error["type"] == "missing":
-        yield Finding(path[:-1], f"`{path[-1]}` is missing", _wanted(location), missing=path[-1])
+        yield Finding(path[:-1], f"`{path[-1]}` is missing", _wanted(location), absent=path)
     elif error["type"] == "extra_forbidden":
         keys = [field.alias or name for name, field in _model_at(location[:-1]).model_fields.items()]
         yield Finding(path, f"unexpected key `{path[-1]}`", allowed(keys, path[-1]))

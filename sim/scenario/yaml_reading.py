@@ -90,6 +90,8 @@ class _Builder:
                 self.stack[-1].key = (None, Place(self.source, line))
         elif isinstance(event, DocumentStartEvent):
             self.documents += 1
+            if self.documents == 2:
+                self.fault(line, "begins a second document", "keep one scenario to a file")
             if event.version and tuple(event.version) != (1, 2):
                 self.fault(line, "is written in another YAML than 1.2", "leave out the %YAML line")
         elif self.documents == 1:
@@ -241,8 +243,4 @@ def parse(text: str, source: Source) -> tuple[Node | None, list[Fault]]:
             *builder.faults,
             Fault(source.shown, None, "", f"is not YAML: {error or type(error).__name__}", "mend it"),
         ]
-    if builder.documents > 1:
-        builder.faults.append(
-            Fault(source.shown, None, "", "holds more than one document", "keep one scenario to a file")
-        )
     return builder.root, builder.faults

@@ -117,7 +117,9 @@ def _leaves(state: State) -> Iterator[tuple[str, str, str]]:
 def _states(spec: Spec) -> Table:
     table = _table("States and exits", "state", "activity", "exit", "to", "when")
     for name, state in spec.ladder.states.items():
-        marks = [mark for mark, holds in (("start", name == spec.ladder.start), ("ban", name in spec.ladder.bans)) if holds]
+        marks = [
+            mark for mark, holds in (("start", name == spec.ladder.start), ("ban", name in spec.ladder.bans)) if holds
+        ]
         label = f"{name} ({', '.join(marks)})" if marks else name
         rows = list(_leaves(state)) or [("-", "-", "-")]
         for number, row in enumerate(rows):

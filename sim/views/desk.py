@@ -59,6 +59,11 @@ class Course:
     high: Floats
 
 
+def has_limit(desks: pd.DataFrame) -> bool:
+    """Whether a desk ever has some reviewers but not any number; an unlimited desk has none (0) while it is closed."""
+    return bool((desks["reviewers"].fillna(0) > 0).any())
+
+
 def course(summed: Cube, *, most: bool = False) -> tuple[Course, str]:
     """Make the course of one quantity from its cube, and name what its band is (``""``: none).
 
@@ -133,7 +138,7 @@ def _right_axis(ax: Axes, top: float) -> Axes:
 
 def _crew(table: pd.DataFrame, name: str) -> Course | None:
     """Make the course of reviewers there are; ``None`` for an unlimited desk."""
-    if not table["reviewers"].notna().any():
+    if not has_limit(table):
         return None
     known = table.assign(reviewers=table["reviewers"].astype("Float64").fillna(0).astype(float))
     return course(cube(known, "reviewers", "desk").drawn([name], None), most=True)[0]
@@ -175,7 +180,7 @@ def _panel(
     dress(ax)
     entries = _draw(ax, table, name)
     marked = mark(ax, events, labels=labels)
-    unlimited = "" if table["reviewers"].notna().any() else " (reviewers: unlimited)"
+    unlimited = "" if has_limit(table) else " (reviewers: unlimited)"
     heading(ax, f"Load of desk {name}{unlimited}", pad_pt=6 + marked.rows * ROW_PT)
     return [*entries, *marked.entries], marked.rows
 

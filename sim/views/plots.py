@@ -25,7 +25,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sim.views.bans import Share, ban_rate, time_to_ban
-from sim.views.desk import desk_load, desk_panels
+from sim.views.desk import desk_load, desk_panels, has_limit
 from sim.views.flows import flows
 from sim.views.marks import Event
 from sim.views.states import states_over_time
@@ -48,8 +48,8 @@ _SUFFIXES = (".png", ".svg")
 
 
 def limited(desks: pd.DataFrame | None) -> bool:
-    """Tell whether a run has a limited desk, which couples its accounts (see `ban_rate`)."""
-    return desks is not None and bool(desks["reviewers"].notna().any())
+    """Tell whether a run has a limited desk, which couples its accounts (see `ban_rate`); one that is unlimited but closes at night is not."""
+    return desks is not None and has_limit(desks)
 
 
 def _entitle(figure: Figure, title: str) -> None:
