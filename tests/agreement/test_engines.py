@@ -1,0 +1,144 @@
+"""The engines agree: with the golden cases, with the naive reference simulator, with each other, on every event and every count.
+
+Agreement is an equality, not a tolerance; only against other implementations may a time differ by one microsecond, since logarithms differ in
+the last bit between libraries. ``--scenarios N`` sets how many random scenarios are lived (200 unless told).
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from agreement.lives import ENGINES, as_yaml, compile_text, first_difference, lived, same_tally, told
+from random_scenarios import FEATURES, features, random_scenario
+
+from sim.scenario import load
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+BATCH = 10
+
+
+def golden_events(name: str) -> list[reference.Event]:
+    """Events of a golden case."""
+    with (GOLDEN / f"{name}.events.csv").open() as file:
+        return [
+            reference.Event(
+                int(row["time_us"]),
+                row["segment"],
+                int(row["account"]),
+                row["from_state"],
+                row["to_state"],
+                row["cause"],
+                row["kind"],
+                row["severity"],
+                int(row["strikes"]) if row["strikes"] else None,
+                row["wrongful"] == "1",
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["strikes", "timeline", "desk"])
+def test_golden(name: str, engine: str) -> None:
+    """The golden cases come out event for event (seed 42, replication 0)."""
+    codes = compile_text((GOLDEN / f"{name}.yaml").read_text())
+    _, events = lived(codes, engine, seed=42)
+    assert first_difference(told(codes, events), golden_events(name)) == ""
+
+
+def test_difference_is_seen() -> None:
+    """A test of the test: one event more, one other state, two microseconds are told."""
+    events = golden_events("desk")
+    assert first_difference(events, events) == ""
+    assert first_difference(events[:-1], events) != ""
+    assert first_difference([events[0]._replace(to_state="banned"), *events[1:]], events) != ""
+    assert first_difference([events[0]._replace(time_us=2), *events[1:]], events) != ""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Random scenarios in batches, so that workers can share them."""
+    if "batch" in metafunc.fixturenames:
+        metafunc.parametrize("batch", range(-(-metafunc.config.getoption("--scenarios") // BATCH)))
+
+
+def test_random_scenarios(batch: int) -> None:
+    """Reference, SimPy engine and compiled engine live the same lives; shards and threads do not show."""
+    for seed in range(BATCH * batch, BATCH * (batch + 1)):
+        scenario = random_scenario(np.random.default_rng(seed))
+        codes = compile_text(as_yaml(scenario))
+        tally, events = lived(codes, "process", seed=seed, replication=seed % 3)
+        theirs = reference.events(scenario, seed, seed % 3)
+        assert first_difference(told(codes, events), theirs) == "", f"scenario {seed}: SimPy engine and reference"
+        total = int(codes.law.segments["accounts"].sum())
+        for shards in (1, 2, 3, 7):
+            threads = 1 + shards % 2
+            options = {"shard": -(-total // shards), "threads": threads}
+            other, compiled_events = lived(codes, "compiled", seed=seed, replication=seed % 3, **options)
+            place = f"scenario {seed}, {shards} shards, {threads} threads"
+            assert np.array_equal(events, compiled_events), place
+            assert same_tally(tally, other) == [], place
+
+
+def test_features_are_covered() -> None:
+    """Between them, the first 30 scenarios use every feature of the law."""
+    used: set[str] = set()
+    for seed in range(30):
+        used |= features(random_scenario(np.random.default_rng(seed)))
+    assert set(FEATURES) - used == set()
+
+
+@pytest.mark.parametrize("name", ["timeline", "strikes"])
+def test_prefix(name: str) -> None:
+    """Promise 3: the first accounts of a large segment live the same lives in a small one."""
+    large = load(GOLDEN / f"{name}.yaml")
+    waves = {f"waves.{wave}": None for wave, spec in large.spec.waves.items() if spec.count is not None}
+    large = large.with_values(waves)
+    small = large.with_values({f"segments.{segment}.accounts": 9 for segment in large.spec.segments})
+    results = []
+    for scenario in (large, small):
+        codes = compile_text(scenario.resolved_yaml())
+        _, events = lived(codes, "compiled", seed=3)
+        results.append([event for event in told(codes, events) if event.account < 9])
+    assert results[0] == results[1]
+    assert len(results[0]) > 9 * len(large.spec.segments)
+
+
+def _histories(scenario_changes: dict[str, object], name: str = "timeline") -> dict[str, list[reference.Event]]:
+    scenario = load(GOLDEN / f"{name}.yaml").with_values(scenario_changes)
+    codes = compile_text(scenario.resolved_yaml())
+    _, events = lived(codes, "compiled", seed=11)
+    found: dict[str, list[reference.Event]] = {segment: [] for segment in codes.names.segments}
+    for event in told(codes, events):
+        found[event.segment].append(event)
+    return found
+
+
+def test_what_ifs_are_paired() -> None:
+    """Promise 4: a change to one segment leaves every other segment's histories untouched."""
+    base = _histories({})
+    other = _histories({"violations.trading.rate.traders": "30 per year", "segments.traders.propensity": {"sigma": 0.2}})
+    assert base["media"] == other["media"]
+    assert base["newcomers"] == other["newcomers"]
+    assert base["traders"] != other["traders"]
+
+
+def test_detection_only_adds() -> None:
+    """Promise 4: a higher chance of detection never delays a first decision, and adds some."""
+    changes = {f"phases.{phase}": None for phase in ("announced", "enforced", "clampdown")}
+    waves = {f"waves.{wave}": None for wave in ("closure_order", "audit")}
+    first: list[dict[tuple[str, int], int]] = []
+    for chance in ("20%", "60%"):
+        histories = _histories({**changes, **waves, "violations.trading.detection.chance": chance})
+        decided: dict[tuple[str, int], int] = {}
+        for segment, events in histories.items():
+            for event in events:
+                if event.cause == "decision":
+                    decided.setdefault((segment, event.account), event.time_us)
+        first.append(decided)
+    low, high = first
+    assert all(high[account] <= time for account, time in low.items())
+    assert len(high) > len(low)

@@ -1,0 +1,10 @@
+"""Options of the test suite."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many random scenarios the engines must agree on."""
+    parser.addoption("--scenarios", type=int, default=200, help="random scenarios for tests/agreement")
