@@ -50,8 +50,8 @@ class Scenario:
 
     name: str
     file: Path | None
-    spec: Spec
-    in_force: tuple[Spec, ...]
+    spec: Spec = field(repr=False)
+    in_force: tuple[Spec, ...] = field(repr=False)
     phase_starts: tuple[int, ...]
     phase_names: tuple[str, ...]
     phase_restart: tuple[bool, ...]
