@@ -80,6 +80,8 @@ def run(
     settings = Settings(seed, replications, engine, kept)  # type: ignore[arg-type]
     if not quiet and scale is not None:
         _say(_scale_text(loaded, chosen, scale))
+    if not quiet:
+        _tell_if_compiling()
     with _progress(f"Running {chosen.name}", quiet) as progress:
         done = run_to_folder(chosen, settings, folder, force=force, csv=csv, progress=progress, decorate=add_figures)
     if not quiet:
@@ -111,6 +113,14 @@ def _scale_text(full: Scenario, scaled: Scenario, scale: float) -> str:
         if wave.count is not None
     ]
     return "; ".join((told, *desks, *counts)) + "."
+
+
+def _tell_if_compiling() -> None:
+    """Say so where the first run has to compile; the machine code is then kept on disk."""
+    from sim.model.jit import is_compiled_before
+
+    if not is_compiled_before():
+        print("First run with these sources: compiling, once, for about half a minute …", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -243,6 +253,22 @@ def list_scenarios() -> None:
         accounts = sum(segment.accounts for segment in spec.segments.values())
         table.add_row(name, spec.title, f"{accounts:,}", f"{spec.end_us / 86_400e6:g}")
     Console(highlight=False).print(table, markup=False)
+
+
+@app.command()
+def bench(
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 5,
+) -> None:
+    """Time both engines and the idle scan on this machine, in one run."""
+    from sim.experiments.bench import bench as timings
+
+    _tell_if_compiling()
+    found = []
+    for timing in timings(repeats):
+        found.append(timing)
+        _say(f"{timing.name:<36} {timing.per_second / 1e6:10.3f} million {timing.unit} per second")
+    simpy, compiled = found[0], max(found[1:-2], key=lambda timing: timing.per_second)
+    _say(f"{'ratio of the engines on the ladder':<36} {compiled.per_second / simpy.per_second:10.0f}")
 
 
 def main() -> None:

@@ -357,10 +357,8 @@ class Simulation:
                 continue
             group = [account for account in self.accounts if account.segment == wave.segment]
             by_draw = sorted((self.draw(account, f"wave:{name}", 0), account.place) for account in group)
-            if wave.count is None:
-                hit = {place for u, place in by_draw if u < wave.share}
-            else:
-                hit = {place for _, place in by_draw[: wave.count]}
+            chosen = by_draw[: wave.count] if wave.count is not None else [one for one in by_draw if one[0] < wave.share]
+            hit = {place for _, place in chosen}
             states = wave.states or [state for state, rules in self.law.states.items() if not rules.absorbing]
             orders.append((name, wave._replace(states=states), hit))
         return orders

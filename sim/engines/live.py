@@ -34,7 +34,9 @@ def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, w
     if what == VIOLATE:
         kind, severity, detected = law_of.violate(law, me, now)
         tally.violations[me.segment, kind, severity, 1 if detected else 0] += 1
-        return STAYED
+        if me.case_at > now or not law_of.room_for_strike(law, me, strikes, now):
+            return STAYED
+        return law_of.decide(law, me, entries, strikes, now)  # no delay: nothing comes between violation and decision
     if what == DECIDE:
         return law_of.decide(law, me, entries, strikes, now)
     if what == RESTART:

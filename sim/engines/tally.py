@@ -41,6 +41,7 @@ class Tally(NamedTuple):
     field               shape                                what
     ==================  ===================================  =====================================================================
     grid                (1,) int64                           microseconds between grid times
+    per_grid            (1,) float64                         one over that
     decided             (M,) uint8                           is the move a decision?
     moves               (G, S, M, 2) int64                   moves in the grid interval that ends at a grid time, by mark
     first_bans          (G, S, 2) int64                      accounts that enter a ban for the first time, by mark
@@ -57,6 +58,7 @@ class Tally(NamedTuple):
     """
 
     grid: Array
+    per_grid: Array
     decided: Array
     moves: Array
     first_bans: Array
@@ -82,6 +84,7 @@ def new_tally(tables: Tables, names: Names, observe_us: int) -> Tally:
     segments, states, moves, desks = len(names.segments), len(names.states), len(names.moves), len(names.desks)
     return Tally(
         grid=np.array([observe_us], np.int64),
+        per_grid=np.array([1.0 / observe_us]),
         decided=np.array([cause == "decision" for _, _, cause in names.moves], np.uint8),
         moves=np.zeros((grid, segments, moves, 2), np.int64),
         first_bans=np.zeros((grid, segments, 2), np.int64),
@@ -133,7 +136,12 @@ def add(words: Array, a: Any) -> None:
 @inlined
 def interval(tally: Tally, now: int) -> int:
     """Number of the grid time that first sees an event at `now`."""
-    return min((now + tally.grid[0] - 1) // tally.grid[0], tally.moves.shape[0] - 1)
+    place = int(now * tally.per_grid[0])  # off by one at most: a division of int64 would take longer than all the rest
+    while place * tally.grid[0] < now:
+        place += 1
+    while (place - 1) * tally.grid[0] >= now:
+        place -= 1
+    return min(max(place, 0), tally.moves.shape[0] - 1)
 
 
 @inlined
@@ -200,7 +208,7 @@ def served(law: Tables, tally: Tally, me: Any, now: int, ends: int) -> None:
 
 def empty_like(tally: Tally) -> Tally:
     """An empty tally for the same scenario."""
-    same = ("grid", "decided")
+    same = ("grid", "per_grid", "decided")
     return Tally(
         *(part if name in same else np.zeros_like(part) for name, part in zip(Tally._fields, tally, strict=True))
     )

@@ -12,14 +12,19 @@ is registered under a fixed name so that functions that call it can still be cac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy.typing as npt
-from numba.core import config
+from numba.core import config as _numba_config
 from numba.extending import get_cython_function_address
 
+config = cast(Any, _numba_config)
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 """A NumPy array; its shape and type stand where it is made."""
@@ -27,18 +32,64 @@ Array = npt.NDArray[Any]
 NEVER = 2**62
 """A time that does not come, in microseconds; sums of two such values still fit an int64."""
 
+SOURCES = ("model", "engines")
+"""Subpackages that hold compiled functions."""
+
+
+def _cache_folder() -> Path:
+    """Where machine code is kept: a folder of its own for each state of the sources.
+
+    Numba looks only at the file in which a function stands; a function that was expanded into another from elsewhere could go stale unseen. The
+    folder is named by a hash of all sources with compiled functions; it is ``NUMBA_CACHE_DIR`` if that is set, else the package's
+    ``__pycache__``, or the user's cache where the package cannot be written.
+    """
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for part in SOURCES:
+        for source in sorted((package / part).glob("*.py")):
+            digest.update(source.read_bytes())
+    if config.CACHE_DIR:
+        base = Path(config.CACHE_DIR)
+    elif os.access(package, os.W_OK):
+        base = package / "__pycache__"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "enforcement-sim"
+    return base / f"kernels-{digest.hexdigest()[:16]}"
+
+
+_CACHE = _cache_folder()
+
+
+@contextmanager
+def _own_cache() -> Iterator[None]:
+    """Have Numba keep what is made meanwhile in the package's folder; other users of Numba in this process keep theirs."""
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_CACHE)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def is_compiled_before() -> bool:
+    """Whether machine code of these very sources is on disk already; if not, the first run compiles."""
+    return _WITHOUT_JIT or any(_CACHE.rglob("*.nbc"))
+
+
 _SETTINGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-_WITHOUT_JIT = bool(vars(config)["DISABLE_JIT"])
+_WITHOUT_JIT = bool(config.DISABLE_JIT)
 
 
 def compiled(function: Function) -> Function:
     """Compile a function with the package's settings (lazily, at its first call). It must not make arrays: its caller does."""
-    return cast(Function, numba.njit(**_SETTINGS)(function))
+    with _own_cache():
+        return cast(Function, numba.njit(**_SETTINGS)(function))
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function and have the machine-code optimiser expand it where it is called."""
-    return cast(Function, numba.njit(forceinline=True, **_SETTINGS)(function))
+    with _own_cache():
+        return cast(Function, numba.njit(forceinline=True, **_SETTINGS)(function))
 
 
 def _scipy_ndtri() -> Callable[[float], float]:
