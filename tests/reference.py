@@ -1,11 +1,11 @@
-"""A second, naive simulator of the law, written from `model.md` alone: what the engines are checked against.
+"""A second, naive simulator of the law, written from `sim/model/README.md` alone: what the engines are checked against.
 
 It shares no code with the package. Where the package compiles tables, this module keeps dictionaries and walks from
 instant to instant: at each it does everything that happens to accounts (service end, exit, violation, decision, phase
-restart, wave), then lets every desk start services. Read it beside `model.md`:
+restart, wave), then lets every desk start services. Read it beside `sim/model/README.md`:
 
 ========================  =====================================================
-rule of `model.md`         where
+rule of `sim/model/README.md`         where
 ========================  =====================================================
 Random numbers             module `reference_draws`
 the scenario's values      module `reference_scenario`
@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from reference_draws import Draws, choose, duration_us, quantile
+from reference_draws import Draws, choose, duration_us, quantile, running_total
 from reference_scenario import DAY, Wave, calendar_time, distribution, microseconds, moment_us, number, read_stretches
 from scipy.special import ndtri
 
@@ -252,13 +252,13 @@ class Simulation:
         """End the stretch of constant hazard at `t` and begin the next, by the state and the law as they now are."""
         self.stop_violation_clock(account, t)
         activity = self.law.states[account.state].activity
-        account.hazard = account.propensity * activity * sum(self.rates(account).values())
+        account.hazard = account.propensity * activity * running_total(self.rates(account).values())
         if account.hazard > 0:
             account.violation_us = t + max(1, round(account.to_go / account.hazard))
 
     def violate(self, account: Account, t: int) -> None:
         rates, k = self.rates(account), account.violations
-        if sum(rates.values()) == 0:  # a phase that begins at this very instant ended all violations
+        if running_total(rates.values()) == 0:  # a phase that begins at this very instant ended all violations
             account.to_go = account.hazard = 0.0
             return
         name = choose(rates, self.draw(account, "kind", k))
@@ -357,7 +357,9 @@ class Simulation:
                 continue
             group = [account for account in self.accounts if account.segment == wave.segment]
             by_draw = sorted((self.draw(account, f"wave:{name}", 0), account.place) for account in group)
-            chosen = by_draw[: wave.count] if wave.count is not None else [one for one in by_draw if one[0] < wave.share]
+            chosen = (
+                by_draw[: wave.count] if wave.count is not None else [one for one in by_draw if one[0] < wave.share]
+            )
             hit = {place for _, place in chosen}
             states = wave.states or [state for state, rules in self.law.states.items() if not rules.absorbing]
             orders.append((name, wave._replace(states=states), hit))

@@ -1,7 +1,7 @@
 """Random numbers of the reference simulator: Philox4x32-10, the draws' names and the inverse distribution functions.
 
 `Draws.uniform` gives the number of a draw from who (segment, account) and what (name, occurrence), as in the table of
-`model.md`, section *Random numbers*; `quantile` and `choose` turn it into a quantity or a choice.
+`sim/model/README.md`, section *Random numbers*; `quantile` and `choose` turn it into a quantity or a choice.
 """
 
 import math
@@ -85,9 +85,17 @@ def duration_us(distribution: Distribution, u: float) -> int:
     return max(1, round(quantile(distribution, u)))
 
 
+def running_total(weights: Iterable[float]) -> float:
+    """Plain sum from left to right (Python's own ``sum`` compensates for rounding from 3.12 on)."""
+    total = 0.0
+    for weight in weights:
+        total += weight
+    return total
+
+
 def choose(table: dict[str, float], u: float) -> str:
     """The first entry, in the order written, whose running sum exceeds `u` times the total."""
-    total, running = sum(table.values()), 0.0
+    total, running = running_total(table.values()), 0.0
     for name, weight in table.items():
         running += weight
         if running > u * total:

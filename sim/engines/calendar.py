@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.engines.heap import Heap, new_heap, push, remove
+from sim.engines.heap import STANDING, Heap, new_heap, push, remove
 from sim.model.jit import NEVER, Array, inlined
 
 LISTS = 1 << 14
@@ -39,15 +39,20 @@ class Calendar(NamedTuple):
     heap: Heap
 
 
-def new_calendar(slots: int, end_us: int) -> Calendar:
-    """An empty calendar for dates from 0 to `end_us`."""
+DATE = np.dtype([("due", "i8"), ("after", "i4"), ("before", "i4"), ("standing", STANDING)])
+"""What the calendar remembers of a slot."""
+
+
+def new_calendar(dates: Array, end_us: int) -> Calendar:
+    """An empty calendar for dates from 0 to `end_us`; `dates` has dtype `DATE` and a row for each slot."""
+    dates["due"] = NEVER
     return Calendar(
         now=np.array([-1, max(1, end_us // (LISTS - 1) + 1)], np.int64),
-        due=np.full(slots, NEVER, np.int64),
+        due=dates["due"],
         head=np.full(LISTS, -1, np.int32),
-        after=np.full(slots, -1, np.int32),
-        before=np.full(slots, -1, np.int32),
-        heap=new_heap(1, slots),
+        after=dates["after"],
+        before=dates["before"],
+        heap=new_heap(1, dates["standing"]),
     )
 
 

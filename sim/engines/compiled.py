@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.engines.desks import MERGED, finish_all, invite, merge, new_crowd
-from sim.engines.idle import Tests, count_idle, flag_candidates, idle_tests
+from sim.engines.idle import Tests, count_idle, draw_ahead, flag_candidates, idle_tests
 from sim.engines.live import AT_DESK, LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
 from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like
 from sim.model.account import ACCOUNT, is_limited, join_time
@@ -37,7 +37,7 @@ Keep = Callable[[Array], None]
 
 SHARD = 1 << 22
 """Accounts of one shard, at most."""
-BLOCK = 2048
+BLOCK = 1024
 """Accounts whose random words are drawn at once."""
 BUSY_PER_CALL = 1 << 15
 """Accounts lived before a thread looks up from its work: it can then be stopped, and says how far it is."""
@@ -84,12 +84,15 @@ def _live_range(
                 account += idle
                 progress[ACCOUNT_NEXT] = account
                 continue
+            if law.ahead.shape[1] > 0:
+                draw_ahead(law, tests, segment, account)
         if flags[account - progress[BLOCK_FIRST]] != 0:
             joins = join_time(law, segment, account)
             if joins <= end:
                 if progress[UNDER_WAY] == 0:
                     for state in range(len(entries)):
                         entries[state] = 0
+                    me.lane = account - progress[BLOCK_FIRST] + 1
                     start(law, tally, me, entries, segment, account, joins, account < keep_below)
                     progress[UNDER_WAY] = 1
                     progress[REACHED] = joins
@@ -118,6 +121,7 @@ def _keep(kept: _Kept, me: Any, entries: Array, strikes: Array, progress: Array,
     """Remember an account that has come before a limited desk at time `at`."""
     place = progress[KEPT]
     kept.accounts[place] = me
+    kept.accounts[place].lane = 0
     for state in range(len(entries)):
         kept.entries[place, state] = entries[state]
     for strike in range(me.held):
@@ -164,7 +168,8 @@ class _Shard:
     def __init__(
         self, law: Tables, segment: int, first: int, last: int, keep_below: int, tests: Tests, coupled: bool
     ) -> None:
-        self.law, self.last, self.keep_below, self.tests = law, last, keep_below, tests
+        self.law = law._replace(ahead=np.zeros((law.ahead.shape[0], tests.ahead_count, BLOCK)))
+        self.last, self.keep_below, self.tests = last, keep_below, tests
         states = law.states.shape[1]
         self.me = np.zeros(1, ACCOUNT)
         self.entries = np.zeros(states, np.int32)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.engines.calendar import Calendar, cancel, new_calendar, next_date, schedule
-from sim.engines.heap import Heap, new_heap, push, remove, reorder
+from sim.engines.calendar import DATE, Calendar, cancel, new_calendar, next_date, schedule
+from sim.engines.heap import STANDING, Heap, new_heap, push, remove, reorder
 from sim.engines.live import AT_DESK, LATER, finish, live
 from sim.engines.tally import Tally, served
 from sim.model.account import begin_service, is_limited
@@ -22,6 +22,10 @@ from sim.model.tables import END, Tables
 MERGED, STILL_MERGING = -1, -2
 STEPS_PER_CALL = 1 << 17
 """Dates kept before the merge looks up from its work."""
+
+
+SLOT = np.dtype([("date", DATE), ("queue", STANDING)])
+"""Everything that the merge remembers of a slot, side by side: 32 bytes, so that looking it up costs one line of the processor's cache."""
 
 
 class Crowd(NamedTuple):
@@ -58,12 +62,13 @@ class Crowd(NamedTuple):
 def new_crowd(law: Tables, accounts: Array, entries: Array, strikes: Array) -> Crowd:
     """A crowd of accounts none of whom has a date yet."""
     desks = len(law.desks)
+    slots = np.zeros(len(accounts), SLOT)
     return Crowd(
         accounts=accounts,
         entries=entries,
         strikes=strikes,
-        calendar=new_calendar(len(accounts), int(law.constants[END])),
-        queue=new_heap(desks, len(accounts)),
+        calendar=new_calendar(slots["date"], int(law.constants[END])),
+        queue=new_heap(desks, slots["queue"]),
         busy=np.zeros(desks, np.int64),
         reviewers=np.zeros(desks, np.int64),
         change=law.desks["staff_first"].astype(np.int64),

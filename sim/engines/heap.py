@@ -23,15 +23,25 @@ class Heap(NamedTuple):
     row: Array
 
 
-def new_heap(rows: int, slots: int) -> Heap:
-    """Empty heaps for slots 0 to `slots` - 1."""
+STANDING = np.dtype([("place", "i4"), ("row", "i4")])
+"""Where a slot stands in a heap."""
+
+
+def new_heap(rows: int, standing: Array) -> Heap:
+    """Empty heaps for as many slots as `standing` has rows.
+
+    `standing` has dtype `STANDING` and may be a field of a larger record: what belongs to a slot then lies side by side in memory.
+    """
+    slots = len(standing)
+    standing["place"] = -1
+    standing["row"] = -1
     return Heap(
         priority=np.zeros((rows, slots)),
         time=np.zeros((rows, slots), np.int64),
         slot=np.zeros((rows, slots), np.int32),
         size=np.zeros(rows, np.int64),
-        place=np.full(slots, -1, np.int32),
-        row=np.full(slots, -1, np.int16),
+        place=standing["place"],
+        row=standing["row"],
     )
 
 

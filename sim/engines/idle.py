@@ -8,17 +8,20 @@ time. The thresholds are rounded up: an account below one may still be idle and 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sim.engines.tally import Tally, add_product
-from sim.model.draws import philox
-from sim.model.durations import quantile
-from sim.model.jit import Array, compiled, inlined
+from sim.model.draws import philox, unit
+from sim.model.durations import share_within
+from sim.model.jit import Array, inlined
 from sim.model.tables import END, START, VIOLATION, Tables
 
 _WORDS = 2.0**32
+WORTH_DRAWING_AHEAD = 0.3
+"""Violations to be expected of an account from which on draws are made ahead."""
+MOST_AHEAD = 8
 _ZERO = np.uint64(0)
 
 
@@ -38,27 +41,15 @@ class Tests(NamedTuple):
     simple: Array
     codes: Array
     limits: Array
+    ahead: Array
+    """(M,) int64: which of `sim.model.tables.AHEAD` are worth making ahead for a whole block, because many accounts are lived."""
+    ahead_count: int
+    """How many of each."""
 
 
 def _limit(chance: float) -> int:
     """First word that a uniform number below `chance` can have at most, with something to spare."""
     return min(2**32 - 1, int(chance * (1.0 + 1e-9) * _WORDS) + 2)
-
-
-@compiled
-def _share_within(distribution: Any, quantiles: Array, limit: float) -> float:
-    """Share of a distribution that lies at or below `limit`, by bisection."""
-    low = 0.0
-    high = 1.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if middle <= 0.0 or middle >= 1.0:
-            break
-        if quantile(distribution, quantiles, middle) <= limit:
-            low = middle
-        else:
-            high = middle
-    return high
 
 
 def idle_tests(law: Tables, segment: int) -> Tests:
@@ -67,7 +58,7 @@ def idle_tests(law: Tables, segment: int) -> Tests:
     state = law.states[0, start]
     never = row["joins_to"] <= 0 and row["propensity_sigma"] <= 0 and row["audience"] < 0
     if not never or state["desk"] >= 0 or bool((law.states["restart"][:, start] >= 0).any()):
-        return Tests(np.zeros(1, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32))
+        return Tests(np.zeros(1, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32), *_ahead(law, segment))
     codes: list[int] = []
     limits: list[int] = []
     hazard = _integrated_hazard(law, segment)
@@ -75,14 +66,24 @@ def idle_tests(law: Tables, segment: int) -> Tests:
         codes.append(int(law.codes[VIOLATION]))
         limits.append(_limit(-math.expm1(-hazard)))
     for way in law.exits[0, state["exit_first"] : state["exit_first"] + state["exit_count"]]:
-        rings = float(_share_within(law.distributions[way["after"]], law.quantiles, float(end) + 1.0))
+        rings = float(share_within(law.distributions[way["after"]], law.quantiles, float(end) + 1.0))
         codes.append(int(way["chance_code"] if way["chance"] < rings else way["ring_code"]))
         limits.append(_limit(min(float(way["chance"]), rings)))
     for number, wave in enumerate(law.waves):
         if wave["segment"] == segment and wave["at"] <= end and law.wave_moves[number, start] >= 0:
             codes.append(int(wave["code"]))
             limits.append(_limit(float(wave["cut"])))
-    return Tests(np.ones(1, np.uint8), np.array(codes, np.uint64), np.array(limits, np.uint32))
+    return Tests(np.ones(1, np.uint8), np.array(codes, np.uint64), np.array(limits, np.uint32), *_ahead(law, segment))
+
+
+def _ahead(law: Tables, segment: int) -> tuple[Array, int]:
+    """Draws of the violation clock to make ahead: those that decide anything, for as many violations as an account is likely to commit."""
+    hazard = _integrated_hazard(law, segment)
+    if hazard < WORTH_DRAWING_AHEAD:
+        return np.zeros(0, np.int64), 0
+    severities, detections = law.kinds["severity_count"] > 1, law.kinds["detection"] < 1.0
+    decides = np.array([True, law.kinds.shape[1] > 1, severities.any(), detections.any()])
+    return np.flatnonzero(decides), min(MOST_AHEAD, int(hazard) + 2)
 
 
 def _integrated_hazard(law: Tables, segment: int) -> float:
@@ -90,7 +91,9 @@ def _integrated_hazard(law: Tables, segment: int) -> float:
     if law.rates.shape[2] == 0:
         return 0.0
     bounds = np.minimum(law.phase_from, law.constants[END])
-    lengths = np.diff(bounds).astype(np.float64)
+    lengths = (
+        np.diff(bounds).astype(np.float64) + 1.0
+    )  # an event due within the last half microsecond is rounded to the end
     activity = law.states["activity"][:, law.constants[START]]
     return float((lengths * activity * law.rates[:, segment, -1]).sum())
 
@@ -119,6 +122,21 @@ def flag_candidates(
     for i in range(count):
         candidates += flags[i]
     return count - candidates
+
+
+@inlined
+def draw_ahead(law: Tables, tests: Tests, segment: int, first: int) -> None:
+    """Make the draws of the violation clock for a block of accounts, several at a time."""
+    code = law.segments[segment].code
+    begin = np.uint64(first)
+    k0 = law.key[0]
+    k1 = law.key[1]
+    for draw in tests.ahead:
+        name = law.codes[draw + VIOLATION]
+        for number in range(tests.ahead_count):
+            for lane in range(law.ahead.shape[2]):
+                x0, x1, _, _ = philox(begin + np.uint64(lane), code, name, np.uint64(number), k0, k1)
+                law.ahead[draw, number, lane] = unit(x0, x1)
 
 
 @inlined

@@ -12,7 +12,7 @@ the law                         here
 "Desks" (one account's part)    `begin_service`, `end_service`; the queue is the engine's
 "Waves"                         `_next_wave`, `hit_by_wave`
 "Phases"                        `turn_phase`, `restart`
-"Order at one instant"          `next_event`: ties go to the lower event number
+"Order at one instant"          `next_event`: a phase first, then ties go to the lower event number
 ==============================  ============================================================================
 
 `me` is one row of a table with dtype `ACCOUNT`: all that an account remembers, except `entries` (how often it has entered each state) and
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from sim.model.draws import uniform
-from sim.model.durations import microseconds, quantile
+from sim.model.durations import FIXED, microseconds, quantile
 from sim.model.jit import NEVER, Array, inlined, ndtri
 from sim.model.tables import (
     AUDIENCE,
@@ -76,6 +76,7 @@ ACCOUNT = np.dtype(
         ("service_end", "i8"),
         ("service_phase", "i4"),
         ("held", "i4"),  # strikes remembered
+        ("lane", "i4"),  # place in `Tables.ahead`, from 1 on; 0: none
         ("counted", "i4"),  # strikes that counted at the last decision
     ],
     align=True,
@@ -83,11 +84,21 @@ ACCOUNT = np.dtype(
 
 SERVICE_END, EXIT, VIOLATE, DECIDE, RESTART, WAVE_HITS, SERVICE_START, PHASE = range(8)
 STAYED = -1
+UNDRAWN = -1.0
+"""`to_go` of an account whose next violation has not been drawn: keyed draws can be left until they decide something."""
 
 
 @inlined
 def _draw(law: Tables, me: Any, code: int, occurrence: int) -> float:
     return uniform(law.key, law.segments[me.segment].code, me.account, code, occurrence)
+
+
+@inlined
+def _clock_draw(law: Tables, me: Any, draw: int, number: int) -> float:
+    """A draw of the violation clock, from those made ahead if it is among them."""
+    if number < law.ahead.shape[1] and me.lane > 0:
+        return law.ahead[draw - VIOLATION, number, me.lane - 1]
+    return _draw(law, me, law.codes[draw], number)
 
 
 @inlined
@@ -120,15 +131,18 @@ def _hazard(law: Tables, me: Any) -> float:
 @inlined
 def _settle(me: Any, now: int) -> None:
     """Close the stretch of constant hazard: what is left to go carries over."""
-    me.to_go = max(me.to_go - me.hazard * (now - me.since), 0.0)
+    if me.to_go > 0.0:
+        me.to_go = max(me.to_go - me.hazard * (now - me.since), 0.0)
     me.since = now
 
 
 @inlined
 def _aim(law: Tables, me: Any, now: int) -> None:
-    """Open a stretch of constant hazard."""
+    """Open a stretch of constant hazard; the draw of the next violation is made when there is a hazard at last."""
     me.hazard = _hazard(law, me)
     me.since = now
+    if me.to_go < 0.0 and me.hazard > 0.0:
+        me.to_go = -math.log1p(-_clock_draw(law, me, VIOLATION, me.violation))
     me.violation_at = _due(me.to_go, me.hazard, now)
 
 
@@ -184,10 +198,13 @@ def _enter(law: Tables, me: Any, entries: Array, state: int, now: int) -> None:
         if way.chance < 1.0 and _draw(law, me, way.chance_code, earlier) >= way.chance:
             continue
         after = law.distributions[way.after]
-        if after.family == 0:  # fixed: the draw would decide nothing
+        if after.family == FIXED:  # the draw would decide nothing
             rings = now + microseconds(after.a)
         else:
-            rings = now + microseconds(quantile(after, law.quantiles, _draw(law, me, way.ring_code, earlier)))
+            u = _draw(law, me, way.ring_code, earlier)
+            if u > way.too_late:
+                continue
+            rings = now + microseconds(quantile(after, law.quantiles, u))
         if rings < me.exit_at:
             me.exit_at = rings
             me.exit = number
@@ -276,7 +293,7 @@ def born(law: Tables, me: Any, entries: Array, segment: int, account: int, joins
         me.wave += 1
         _next_wave(law, me)
     me.violation = 0
-    me.to_go = -math.log1p(-_draw(law, me, law.codes[VIOLATION], 0))
+    me.to_go = UNDRAWN
     _enter(law, me, entries, law.constants[START], joins)
     return 0
 
@@ -329,27 +346,30 @@ def violate(law: Tables, me: Any, now: int) -> tuple[int, int, bool]:
     Returns
     -------
     kind, severity, detected
-        Numbers; kind is -1 when the phase that starts at this instant leaves nothing to violate (the clock then stands at zero and waits).
+        Numbers of the kind and the severity, and whether it was noticed.
     """
     number = me.violation
     kinds = law.rates.shape[2]
     total = law.rates[me.phase, me.segment, kinds - 1]
     kind = 0
     if kinds > 1:
-        aim = _draw(law, me, law.codes[KIND_OF], number) * total
+        aim = _clock_draw(law, me, KIND_OF, number) * total
         while kind < kinds - 1 and law.rates[me.phase, me.segment, kind] <= aim:
             kind += 1
     spec = law.kinds[me.phase, kind]
     row = spec.severity_first
     if spec.severity_count > 1:
-        row = _chosen(law, row, spec.severity_count, _draw(law, me, law.codes[SEVERITY], number))
+        row = _chosen(law, row, spec.severity_count, _clock_draw(law, me, SEVERITY, number))
     severity = law.choices[row].to
-    detected = spec.detection >= 1.0 or _draw(law, me, law.codes[DETECTION], number) < spec.detection
+    detected = spec.detection >= 1.0 or _clock_draw(law, me, DETECTION, number) < spec.detection
     if detected:
         _open_or_join(law, me, spec, kind, severity, number, now)
     me.violation = number + 1
-    me.to_go = -math.log1p(-_draw(law, me, law.codes[VIOLATION], number + 1))
-    _aim(law, me, now)
+    me.to_go = UNDRAWN
+    me.since = now
+    me.violation_at = NEVER
+    if me.case_at > now:  # otherwise the decision comes next, and opens the next stretch
+        _aim(law, me, now)
     return kind, severity, detected
 
 
@@ -367,7 +387,7 @@ def _open_or_join(law: Tables, me: Any, spec: Any, kind: int, severity: int, num
     me.case_at = now
     if spec.delay >= 0:
         delay = law.distributions[spec.delay]
-        if delay.family != 0:
+        if delay.family != FIXED:
             me.case_at = now + microseconds(quantile(delay, law.quantiles, _draw(law, me, law.codes[DELAY], number)))
         elif delay.a > 0.0:
             me.case_at = now + microseconds(delay.a)
@@ -414,6 +434,8 @@ def decide(law: Tables, me: Any, entries: Array, strikes: Array, now: int) -> in
     me.case_at = NEVER
     listed = law.on_violation[me.phase, me.state, me.case_severity]
     if listed.count == 0:
+        if me.violation_at == NEVER:
+            _aim(law, me, now)
         return STAYED
     count = _strike(law, me, strikes, now)
     target = law.targets[listed.first + min(count, listed.count) - 1]
@@ -480,7 +502,7 @@ def begin_service(law: Tables, me: Any, entries: Array, now: int) -> int:
     spec = law.states[me.phase, me.state]
     service = law.distributions[spec.service]
     lasts = service.a
-    if service.family != 0:
+    if service.family != FIXED:
         lasts = quantile(service, law.quantiles, _draw(law, me, spec.service_code, entries[me.state] - 1))
     _stop_clock(me, now)
     me.exit_at = NEVER

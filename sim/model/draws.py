@@ -59,14 +59,19 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
 
 
 @inlined
-def uniform(key: Array, segment_code: int, account: int, draw_code: int, occurrence: int) -> float:
-    """Uniform number in (0, 1) of one draw of one account.
+def unit(x0: Any, x1: Any) -> float:
+    """Number in (0, 1) from two output words: their top 53 bits plus one half, over 2**53.
 
-    The top 53 bits of the first two output words plus one half, over 2**53. In double precision the largest of these sums rounds up to 1, which the
-    open interval excludes: that one value is read as the double just below 1.
+    In double precision the largest of these sums rounds up to 1, which the open interval excludes: that one value is read as the double just below 1.
     """
+    top = ((x0 << _HALF_WORD) | x1) >> _TOP_53
+    return min((np.float64(top) + 0.5) * _STEP, _BELOW_ONE)
+
+
+@inlined
+def uniform(key: Array, segment_code: int, account: int, draw_code: int, occurrence: int) -> float:
+    """Uniform number in (0, 1) of one draw of one account (law, "Random numbers")."""
     x0, x1, _, _ = philox(
         np.uint64(account), np.uint64(segment_code), np.uint64(draw_code), np.uint64(occurrence), key[0], key[1]
     )
-    top = ((x0 << _HALF_WORD) | x1) >> _TOP_53
-    return min((np.float64(top) + 0.5) * _STEP, _BELOW_ONE)
+    return unit(x0, x1)

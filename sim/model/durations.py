@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.model.jit import NEVER, Array, inlined, ndtri
+from sim.model.jit import NEVER, Array, compiled, inlined, ndtri
 
 FAMILIES = ("fixed", "exponential", "uniform", "triangular", "weibull", "lognormal", "loglogistic", "empirical")
 FIXED, EXPONENTIAL, UNIFORM, TRIANGULAR, WEIBULL, LOGNORMAL, LOGLOGISTIC, EMPIRICAL = range(8)
@@ -62,6 +62,22 @@ def _empirical(quantiles: Array, first: int, count: int, u: float) -> float:
     above = min(below + 1, count - 1)
     low = quantiles[first + below]
     return low + (quantiles[first + above] - low) * (place - below)
+
+
+@compiled
+def share_within(distribution: Any, quantiles: Array, limit: float) -> float:
+    """A share u from which on `quantile` is above `limit`: the distribution function at `limit`, rounded up, by bisection."""
+    low = 0.0
+    high = 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if middle <= 0.0 or middle >= 1.0:
+            break
+        if quantile(distribution, quantiles, middle) <= limit:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 @inlined

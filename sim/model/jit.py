@@ -4,8 +4,6 @@ They are ``numba.njit`` with the package's settings: cached on disk, the GIL rel
 law's arithmetic must not be reordered), and no reference counting: compiled code only reads and writes arrays that Python holds, and counting
 references to two dozen tables at each small function made a run eight times slower.
 
-Set ``NUMBA_DISABLE_JIT=1`` to run the same functions as plain Python, for a debugger or for coverage.
-
 ``ndtri`` (the inverse of the normal distribution function) is SciPy's own compiled routine, called from compiled code by its address: the symbol
 is registered under a fixed name so that functions that call it can still be cached.
 """
@@ -73,11 +71,10 @@ def _own_cache() -> Iterator[None]:
 
 def is_compiled_before() -> bool:
     """Whether machine code of these very sources is on disk already; if not, the first run compiles."""
-    return _WITHOUT_JIT or any(_CACHE.rglob("*.nbc"))
+    return any(_CACHE.rglob("*.nbc"))
 
 
 _SETTINGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-_WITHOUT_JIT = bool(config.DISABLE_JIT)
 
 
 def compiled(function: Function) -> Function:
@@ -93,10 +90,6 @@ def inlined(function: Function) -> Function:
 
 
 def _scipy_ndtri() -> Callable[[float], float]:
-    if _WITHOUT_JIT:
-        from scipy.special import ndtri as plain
-
-        return cast(Callable[[float], float], plain)
     import llvmlite.binding
 
     address = get_cython_function_address("scipy.special.cython_special", "ndtri")
@@ -115,8 +108,6 @@ def entry_point(function: Callable[..., Any], *arguments: object) -> Callable[..
     Calling it skips the look-up of types that a call of `function` makes each time, four fifths of the cost of a short call. It must be called
     with arguments of the same types, by position.
     """
-    if _WITHOUT_JIT:
-        return function
     type_of = cast(Callable[[object], Any], numba.typeof)
     signature = tuple(type_of(argument) for argument in arguments)
     dispatcher = cast(Any, function)

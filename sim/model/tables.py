@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.model.draws import key, name_code
-from sim.model.durations import DISTRIBUTION, FAMILIES
+from sim.model.durations import DISTRIBUTION, FAMILIES, FIXED, share_within
 from sim.model.jit import NEVER, Array
 from sim.model.population import cutoff
 from sim.model.schedule import UNLIMITED, staffing
@@ -50,7 +50,15 @@ STATE = np.dtype(
     ]
 )
 EXIT = np.dtype(
-    [("to", "i4"), ("move", "i4"), ("after", "i4"), ("chance", "f8"), ("chance_code", "u8"), ("ring_code", "u8")]
+    [
+        ("to", "i4"),
+        ("move", "i4"),
+        ("after", "i4"),
+        ("chance", "f8"),
+        ("too_late", "f8"),
+        ("chance_code", "u8"),
+        ("ring_code", "u8"),
+    ]
 )
 CHOICE = np.dtype([("to", "i4"), ("move", "i4"), ("sum", "f8")])
 TARGETS = np.dtype([("first", "i4"), ("count", "i4")])
@@ -96,6 +104,8 @@ class Tables(NamedTuple):
     bans                (X,) uint8                          does the state count as a ban?
     desks               (B,)                                `DESK`
     staff_from, staff   (Z,) int64                          reviewers over time, all desks one after another
+    ahead               (4, N, L) float64                   draws 0 to N - 1 of `AHEAD` made ahead for L accounts at once; none unless an
+                                                            engine makes them (keyed draws may be made at any time)
     ==================  ==================================  ===========================================================
     """
 
@@ -121,11 +131,15 @@ class Tables(NamedTuple):
     desks: Array
     staff_from: Array
     staff: Array
+    ahead: Array
 
 
 DRAWS = ("join", "audience", "propensity", "violation", "kind", "severity", "detection", "delay")
 """Draws whose names are the same in every scenario, in the order of ``Tables.codes``."""
 JOIN, AUDIENCE, PROPENSITY, VIOLATION, KIND_OF, SEVERITY, DETECTION, DELAY = range(8)
+
+AHEAD = (VIOLATION, KIND_OF, SEVERITY, DETECTION)
+"""Draws of the violation clock, which may be made ahead for many accounts: the rows of ``Tables.ahead``."""
 
 END, START, LONGEST_EXPIRE, SHORTEST_EXPIRE = range(4)
 """Places in ``Tables.constants``: end of the run, number of the start state, longest and shortest age at which strikes expire."""
@@ -222,7 +236,7 @@ def compile_tables(scenario: Scenario) -> tuple[Tables, Names]:
         rates=np.array(rates, np.float64).reshape(len(specs), len(first.segments), len(first.violations)),
         kinds=kinds,
         states=state_rows,
-        exits=exit_rows,
+        exits=_losers(exit_rows, state_rows, pool, first.end_us),
         choices=np.array(pool.choices, CHOICE),
         on_violation=on_violation,
         targets=np.array(pool.targets, TARGET),
@@ -235,6 +249,7 @@ def compile_tables(scenario: Scenario) -> tuple[Tables, Names]:
         desks=desks,
         staff_from=staff_from,
         staff=staff,
+        ahead=np.zeros((len(AHEAD), 0, 0)),
     )
     names = Names(
         segments=tuple(first.segments),
@@ -315,10 +330,31 @@ def _ladder(
                 moves.number(states[name], to, f"exit:{exit_name}"),
                 pool.distribution(spec_exit.after),
                 spec_exit.chance,
+                1.0,
                 name_code(f"chance:{name}/{exit_name}"),
                 name_code(f"exit:{name}/{exit_name}"),
             )
     return state_rows, exit_rows
+
+
+def _losers(exits: Array, states: Array, pool: _Pool, end_us: int) -> Array:
+    """Mark the draws above which an exit rings after the end or after another exit of its state that rings at a fixed time for certain.
+
+    Such an exit is never the first, so that its time need not be computed.
+    """
+    distributions, quantiles = np.array(pool.distributions, DISTRIBUTION), np.array(pool.quantiles, np.float64)
+    for phase, row in np.ndindex(states.shape):
+        state = states[phase, row]
+        ways = exits[phase, state["exit_first"] : state["exit_first"] + state["exit_count"]]
+        certain = [
+            distributions["a"][way["after"]]
+            for way in ways
+            if way["chance"] >= 1.0 and distributions["family"][way["after"]] == FIXED
+        ]
+        limit = min(certain, default=float(end_us)) + 2.0
+        for way in ways:
+            way["too_late"] = min(1.0, share_within(distributions[way["after"]], quantiles, limit) * (1.0 + 1e-12))
+    return exits
 
 
 def _restart(scenario: Scenario, phase: int, name: str, number: int, moves: _Moves) -> int:

@@ -125,7 +125,7 @@ def _calendar(view: View) -> Iterator[Finding]:
 
 
 def _collisions(view: View) -> Iterator[Finding]:
-    """Names whose CRC-32 is the same would share their random numbers (`model.md`, Random numbers)."""
+    """Names whose CRC-32 is the same would share their random numbers (`sim/model/README.md`, Random numbers)."""
     yield from _same_crc((segment, ("segments", segment)) for segment in view.document.segments)
     draws: list[tuple[str, Path]] = [(name, ()) for name in OWN_DRAWS]
     for name, state in view.document.ladder.states.items():

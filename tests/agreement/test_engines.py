@@ -120,7 +120,9 @@ def _histories(scenario_changes: dict[str, object], name: str = "timeline") -> d
 def test_what_ifs_are_paired() -> None:
     """Promise 4: a change to one segment leaves every other segment's histories untouched."""
     base = _histories({})
-    other = _histories({"violations.trading.rate.traders": "30 per year", "segments.traders.propensity": {"sigma": 0.2}})
+    other = _histories(
+        {"violations.trading.rate.traders": "30 per year", "segments.traders.propensity": {"sigma": 0.2}}
+    )
     assert base["media"] == other["media"]
     assert base["newcomers"] == other["newcomers"]
     assert base["traders"] != other["traders"]
