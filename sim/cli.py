@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ def run(
         _say(_scale_text(loaded, chosen, scale))
     if not quiet:
         _tell_if_compiling()
-    with _progress(f"Running {chosen.name}", quiet) as progress:
+    with _interruptible(), _progress(f"Running {chosen.name}", quiet) as progress:
         done = run_to_folder(chosen, settings, folder, force=force, csv=csv, progress=progress, decorate=add_figures)
     if not quiet:
         _print_result(open_results(done), folder)
@@ -121,6 +122,17 @@ def _tell_if_compiling() -> None:
 
     if not is_compiled_before():
         print("First run with these sources: compiling, once, for about half a minute …", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Leave at once on Ctrl-C, when what was half-written is gone: to join a thread that compiles, or to free millions of processes, takes long."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
 
 
 @contextmanager
@@ -285,5 +297,5 @@ def main() -> None:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
+        print("interrupted; nothing was written", file=sys.stderr, flush=True)
         sys.exit(INTERRUPTED)

@@ -28,7 +28,7 @@ WORDS = ("schema", "title", "purpose", "sources", "assumed", "extends", "expect"
 WHOLE_UP_TO = 30_000
 SHARE = 0.0005
 """Runs take this share of the segments with more than `WHOLE_UP_TO` accounts, and small segments whole: these accounts
-live the same lives as in a full run (`model.md`, Prefix)."""
+live the same lives as in a full run (`sim/model/README.md`, Prefix)."""
 PENALTIES = {"warned", "rectifying", "restricted", *(f"suspended_{days}_days" for days in (7, 14, 30)), "banned"}
 PERMANENT_SHARE = (0.067, 0.505)
 """Share of WeChat's penalties that are permanent: 67,000 of 997,000 in spring 2023 over all platforms, 423 of 837 in May

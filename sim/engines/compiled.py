@@ -28,7 +28,7 @@ import numpy as np
 from sim.engines.desks import MERGED, finish_all, invite, merge, new_crowd
 from sim.engines.idle import Tests, count_idle, draw_ahead, flag_candidates, idle_tests
 from sim.engines.live import AT_DESK, LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
-from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like
+from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like, log_is_full
 from sim.model.account import ACCOUNT, is_limited, join_time
 from sim.model.jit import Array, compiled, inlined
 from sim.model.tables import END, Tables, is_coupled
@@ -90,6 +90,8 @@ def _live_range(
             joins = join_time(law, segment, account)
             if joins <= end:
                 if progress[UNDER_WAY] == 0:
+                    if account < keep_below and log_is_full(tally):
+                        return NEEDS_LOG
                     for state in range(len(entries)):
                         entries[state] = 0
                     me.lane = account - progress[BLOCK_FIRST] + 1
@@ -253,22 +255,20 @@ class _Team:
         """Live all shards; the ones that hold accounts before a desk come back in order."""
         numbered = enumerate(shards)
         tallies = [self.total, *(empty_like(self.total) for _ in range(threads - 1))]
-        with ThreadPoolExecutor(threads) as pool:
-            waiting: set[Future[list[tuple[int, _Shard]]]] = {
-                pool.submit(self.live, numbered, tally) for tally in tallies
-            }
-            done: set[Future[list[tuple[int, _Shard]]]] = set()
-            try:
-                while waiting:
-                    ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
-                    done |= ended
-                    for future in ended:
-                        future.result()
-            finally:
-                self.stop.set()
+        pool = ThreadPoolExecutor(threads)
+        try:
+            futures = [pool.submit(self.live, numbered, tally) for tally in tallies]
+            waiting: set[Future[list[tuple[int, _Shard]]]] = set(futures)
+            while waiting:
+                ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+                for future in ended:
+                    future.result()
+        finally:  # an interrupt must not wait for a thread that is compiling
+            self.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
         for tally in tallies[1:]:
             add_tally(self.total, tally)
-        met = [each for future in done for each in future.result()]
+        met = [each for future in futures for each in future.result()]
         return [shard for _, shard in sorted(met, key=lambda each: each[0])]
 
 

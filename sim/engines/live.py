@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.engines.tally import Tally, moved, served, stayed_until
+from sim.engines.tally import Tally, log_is_full, moved, served, stayed_until
 from sim.model import account as law_of
 from sim.model.account import (
     DECIDE,
@@ -18,9 +18,6 @@ from sim.model.account import (
 )
 from sim.model.jit import NEVER, Array, inlined
 from sim.model.tables import END, Tables
-
-ROOM_FOR_LOG = 64
-"""Rows that must be free in the log before an account goes on."""
 
 LATER, AT_DESK, NEEDS_STRIKES, NEEDS_LOG = range(4)
 """Why an account stopped: nothing more up to the time given; it stands before a limited desk; its memory or the log is full."""
@@ -73,7 +70,7 @@ def live(
             at = now
         if at > until:
             return LATER, at
-        if me.logged != 0 and tally.logged[0] + 1 >= tally.log.shape[0]:
+        if me.logged != 0 and log_is_full(tally):
             return NEEDS_LOG, at
         if what == DECIDE and not law_of.room_for_strike(law, me, strikes, at):
             return NEEDS_STRIKES, at
@@ -93,7 +90,7 @@ def live(
 def start(
     law: Tables, tally: Tally, me: Any, entries: Array, segment: int, account: int, joins: int, logged: bool
 ) -> None:
-    """The account joins and is counted; `entries` must be all zero."""
+    """The account joins and is counted; `entries` must be all zero, and the log must have room (`log_is_full`) if it is logged."""
     me.logged = 1 if logged else 0
     move = law_of.born(law, me, entries, segment, account, joins)
     moved(law, tally, me, entries, move, joins)

@@ -245,6 +245,8 @@ class _Run:
         env, end, advance = self.env, self.end, self.advance
         if joins > 0:
             yield Timeout(env, joins)
+        if self.tally.logged[0] + 1 >= len(self.tally.log):
+            self.flush()
         self.join(
             self.law, self.tally, self.accounts, self.entries, slot, segment, account, joins, account < self.keep_below
         )

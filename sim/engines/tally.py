@@ -172,6 +172,12 @@ def stayed_until(tally: Tally, me: Any, state: int, entered: int, now: int) -> N
 
 
 @inlined
+def log_is_full(tally: Tally) -> bool:
+    """Whether the log must be emptied before anything happens to an account whose history is kept."""
+    return tally.logged[0] + 1 >= tally.log.shape[0]
+
+
+@inlined
 def moved(law: Tables, tally: Tally, me: Any, entries: Array, move: int, now: int) -> None:
     """An account has just made a move."""
     place = interval(tally, now)
@@ -210,7 +216,10 @@ def empty_like(tally: Tally) -> Tally:
     """An empty tally for the same scenario."""
     same = ("grid", "per_grid", "decided")
     return Tally(
-        *(part if name in same else np.zeros_like(part) for name, part in zip(Tally._fields, tally, strict=True))
+        *(
+            part if name in same else np.zeros(part.shape, part.dtype)
+            for name, part in zip(Tally._fields, tally, strict=True)
+        )
     )
 
 

@@ -76,6 +76,11 @@ class Collected:
         return self.tables[name]
 
 
+def _told(settings: Settings) -> dict[str, Any]:
+    """Settings as the manifest has them, with the engine that was really taken."""
+    return asdict(settings) | {"engine": "process" if settings.engine == "process" else "compiled"}
+
+
 def codes_of(scenario: Scenario) -> Codes:
     """Compile a scenario."""
     law, names = compile_tables(scenario)
@@ -126,7 +131,7 @@ def run_in_memory(scenario: Scenario, settings: Settings, progress: Progress = l
     tables = {
         name: tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) for name, tables in parts.items()
     }
-    return Collected(scenario, manifest(codes, asdict(settings), time.perf_counter() - began), summary, tables)
+    return Collected(scenario, manifest(codes, _told(settings), time.perf_counter() - began), summary, tables)
 
 
 def run_to_folder(
@@ -155,6 +160,6 @@ def run_to_folder(
         began = time.perf_counter()
         codes = codes_of(scenario)
         summary = _run_all(codes, settings, writer.add, progress)
-        told = manifest(codes, asdict(settings), time.perf_counter() - began)
+        told = manifest(codes, _told(settings), time.perf_counter() - began)
         decorate(writer.finish(told, scenario.resolved_yaml(), summary))
         return writer.publish()

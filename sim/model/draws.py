@@ -64,7 +64,7 @@ def unit(x0: Any, x1: Any) -> float:
 
     In double precision the largest of these sums rounds up to 1, which the open interval excludes: that one value is read as the double just below 1.
     """
-    top = ((x0 << _HALF_WORD) | x1) >> _TOP_53
+    top = ((np.uint64(x0) << _HALF_WORD) | np.uint64(x1)) >> _TOP_53
     return min((np.float64(top) + 0.5) * _STEP, _BELOW_ONE)
 
 

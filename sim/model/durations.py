@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.model.jit import NEVER, Array, compiled, inlined, ndtri
+from sim.model.jit import LONGEST, Array, compiled, inlined, ndtri
 
 FAMILIES = ("fixed", "exponential", "uniform", "triangular", "weibull", "lognormal", "loglogistic", "empirical")
 FIXED, EXPONENTIAL, UNIFORM, TRIANGULAR, WEIBULL, LOGNORMAL, LOGLOGISTIC, EMPIRICAL = range(8)
@@ -82,9 +82,9 @@ def share_within(distribution: Any, quantiles: Array, limit: float) -> float:
 
 @inlined
 def microseconds(duration: float) -> int:
-    """Sampled duration as the calendar has it: nearest microsecond, ties to even, at least 1, at most `NEVER` (law, "Clock")."""
-    if duration >= NEVER:
-        return NEVER
+    """Sampled duration as the calendar has it: nearest microsecond, ties to even, at least 1, at most `LONGEST` (law, "Clock")."""
+    if duration >= LONGEST:
+        return LONGEST
     return max(1, int(np.rint(duration)))
 
 

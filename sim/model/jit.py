@@ -74,6 +74,9 @@ def is_compiled_before() -> bool:
     return any(_CACHE.rglob("*.nbc"))
 
 
+LONGEST = 2**61
+"""No duration is longer, in microseconds: some 73,000 years. A time within the run and this add up to less than `NEVER`."""
+
 _SETTINGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -71,15 +72,28 @@ class Writer:
     def __init__(self, folder: Path, *, force: bool = False, csv: bool = False) -> None:
         check_target(folder, force=force)
         self.folder = folder.absolute()
+        self.force = force
         self.csv = csv
+        self.hashes = {name: ContentHash(columns) for name, columns in TABLES.items()}
+        self._writers: dict[str, pq.ParquetWriter] = {}
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=self.folder.parent))
-        self.partial.chmod(0o755)
-        self.hashes = {name: ContentHash(columns) for name, columns in TABLES.items()}
-        self._writers = {
-            name: pq.ParquetWriter(self.partial / f"{name}.parquet", schema_of(columns), compression="zstd")
-            for name, columns in TABLES.items()
-        }
+        try:
+            self.partial.chmod(0o755)
+            for name, columns in TABLES.items():
+                path = self.partial / f"{name}.parquet"
+                self._writers[name] = pq.ParquetWriter(path, schema_of(columns), compression="zstd")
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        """Leave nothing half-written."""
+        if self.partial.exists():
+            for writer in self._writers.values():
+                with suppress(OSError, pa.ArrowException):
+                    writer.close()
+            shutil.rmtree(self.partial, ignore_errors=True)
 
     def __enter__(self) -> Writer:
         return self
@@ -87,10 +101,7 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.partial.exists():
-            for writer in self._writers.values():
-                writer.close()
-            shutil.rmtree(self.partial, ignore_errors=True)
+        self._discard()
 
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Add rows to a table."""
@@ -121,19 +132,25 @@ class Writer:
         return self.partial
 
     def publish(self) -> Path:
-        """Put the folder in its place; one that was there goes only now."""
+        """Put the folder in its place; one that was there goes only now, and stays if that fails.
+
+        Raises
+        ------
+        ResultsError
+            Something that may not be replaced has come into its place meanwhile.
+        """
+        check_target(self.folder, force=self.force)
         if not self.folder.exists():
             self.partial.rename(self.folder)
             return self.folder
-        old = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", suffix=".old", dir=self.folder.parent))
-        self.folder.rename(old / "was")
+        aside = self.partial.with_suffix(".old")
+        self.folder.rename(aside)
         try:
             self.partial.rename(self.folder)
-        except OSError:
-            (old / "was").rename(self.folder)
+        except BaseException:
+            aside.rename(self.folder)
             raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
         return self.folder
 
 
@@ -155,7 +172,10 @@ class Stored:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """What the manifest says."""
-        return dict(self._guard(MANIFEST, lambda path: json.loads(path.read_text(encoding="utf-8"))))
+        told = self._guard(MANIFEST, lambda path: json.loads(path.read_text(encoding="utf-8")))
+        if not isinstance(told, dict):
+            raise ResultsError(f"{self.folder / MANIFEST} cannot be read: it is not an object")
+        return told
 
     @cached_property
     def scenario_text(self) -> str:
@@ -177,18 +197,21 @@ class Stored:
     def table(self, name: str) -> pd.DataFrame:
         """One of the tables of `sim.results.columns.TABLES`, its categories in file order."""
         if name not in self._read:
-            table = self._guard(f"{name}.parquet", lambda path: pq.read_table(path).to_pandas())
-            for column in TABLES[name]:
-                if column.type == "category":
-                    order = pd.Index(self.manifest["categories"][column.name], dtype=str)
-                    table[column.name] = table[column.name].astype(pd.CategoricalDtype(order))
-                elif column.type == "nullable int":
-                    table[column.name] = table[column.name].astype("Int64")
-            self._read[name] = table
+            self._read[name] = self._guard(f"{name}.parquet", lambda path: self._typed(name, path))
         return self._read[name]
+
+    def _typed(self, name: str, path: Path) -> pd.DataFrame:
+        table: pd.DataFrame = pq.read_table(path).to_pandas()
+        for column in TABLES[name]:
+            if column.type == "category":
+                order = pd.Index(self.manifest["categories"][column.name], dtype=str)
+                table[column.name] = table[column.name].astype(pd.CategoricalDtype(order))
+            elif column.type == "nullable int":
+                table[column.name] = table[column.name].astype("Int64")
+        return table
 
     def _guard(self, name: str, read: Callable[[Path], Any]) -> Any:
         try:
             return read(self.folder / name)
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            raise ResultsError(f"{self.folder / name} cannot be read: {error}") from error
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise ResultsError(f"{self.folder / name} cannot be read: {type(error).__name__} {error}") from error

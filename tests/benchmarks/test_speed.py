@@ -18,8 +18,8 @@ from sim.experiments.bench import benchmark_scenario, idle_scenario
 from sim.experiments.replications import codes_of
 from sim.model.tables import Tables, keyed
 
-EXACT_LADDER, EXACT_DESK = 0.329, 0.342
-"""Share ever banned at day 365, exact to the last digit given (renewal equation; for the desk without delay in the queue)."""
+EXACT_LADDER, EXACT_DESK = 0.32964, 0.34295
+"""Share ever banned at day 365, from the delay equations of ``tests/verification/renewal.py``; for the desk without delay in the queue."""
 
 
 def lived(name: str, accounts: int, engine: Callable[[Tables, Tally], None]) -> Callable[[], float]:
@@ -36,8 +36,8 @@ def lived(name: str, accounts: int, engine: Callable[[Tables, Tally], None]) -> 
 
 
 def slack(share: float, accounts: int) -> float:
-    """Three standard errors, and half a unit of the last digit of the exact answer."""
-    return 3.0 * math.sqrt(share * (1.0 - share) / accounts) + 0.0005
+    """Three standard errors."""
+    return 3.0 * math.sqrt(share * (1.0 - share) / accounts)
 
 
 def size(benchmark: object, full: int) -> int:
@@ -53,13 +53,13 @@ def test_ladder_simpy(benchmark: pytest.FixtureRequest) -> None:
 
 
 def test_ladder_compiled(benchmark: pytest.FixtureRequest) -> None:
-    """Compiled engine on the ladder: 32.9 % ever banned, to three standard errors at one million accounts."""
+    """Compiled engine on the ladder: 32.96 % ever banned, to three standard errors at one million accounts."""
     share = benchmark(lived("ladder", 1_000_000, compiled.run))  # type: ignore[operator]
     assert abs(share - EXACT_LADDER) < slack(EXACT_LADDER, 1_000_000)
 
 
 def test_desk_compiled(benchmark: pytest.FixtureRequest) -> None:
-    """Compiled engine on the ladder with a desk: 34.2 % ever banned."""
+    """Compiled engine on the ladder with a desk: 34.3 % ever banned."""
     share = benchmark(lived("desk", 1_000_000, compiled.run))  # type: ignore[operator]
     assert abs(share - EXACT_DESK) < slack(EXACT_DESK, 1_000_000)
 
