@@ -150,7 +150,7 @@ def _progress(label: str, quiet: bool) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(task, completed=share)
 
 
-HEADLINES = {"ban_rate": "ever banned", "banned_share": "banned at the end", "wrongful_ban_rate": "wrongly banned"}
+HEADLINES = ("ban_rate", "banned_share", "wrongful_ban_rate")
 
 
 def _print_result(result: Result, folder: Path) -> None:
@@ -161,18 +161,17 @@ def _print_result(result: Result, folder: Path) -> None:
     console = Console(highlight=False)
     console.print(result.scenario.spec.title, style="bold", markup=False)
     table = Table(show_edge=False, pad_edge=False)
-    table.add_column("segment", overflow="fold")
-    for heading in HEADLINES.values():
-        table.add_column(heading, justify="right")
-        table.add_column("95 % limits", justify="left", style="dim")
-    summary = result.summary
-    for segment in dict.fromkeys(summary["segment"][summary["measure"].isin(list(HEADLINES))]):
-        cells = []
-        for measure in HEADLINES:
-            row = summary[(summary["measure"] == measure) & (summary["segment"] == segment)].iloc[0]
-            limits = "" if row["low"] != row["low"] else f"{_percent(row['low'])} to {_percent(row['high'])}"
-            cells += [_percent(row["value"]), limits]
-        table.add_row(str(segment) or "all", *cells)
+    table.add_column("segment", no_wrap=True)
+    table.add_column("ever banned", justify="right")
+    table.add_column("95 % limits", style="dim", no_wrap=True)
+    table.add_column("at the end", justify="right")
+    table.add_column("wrongly", justify="right")
+    rows = {(row["measure"], row["segment"]): row for row in result.summary.to_dict("records") if not row["state"]}
+    for segment in (segment for measure, segment in rows if measure == HEADLINES[0]):
+        rate, banned, wrong = (rows[measure, segment] for measure in HEADLINES)
+        limits = "" if rate["low"] != rate["low"] else f"{_percent(rate['low'])} to {_percent(rate['high'])}"
+        values = _percent(rate["value"]), limits, _percent(banned["value"]), _percent(wrong["value"])
+        table.add_row(segment or "all", *values)
     console.print(table)
     for desk in result.waits.to_dict("records"):
         console.print(

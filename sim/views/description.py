@@ -79,10 +79,12 @@ def tables(scenario: Scenario) -> list[Table]:
 
 
 def _segments(spec: Spec) -> Table:
-    table = _table("Segments", "segment", "accounts", *spec.violations)
+    table = _table("Segments", "segment", "accounts", "kind of violation", "rate per account")
     for name, segment in spec.segments.items():
-        rates = (rate_text(kind.rate[name]) if kind.rate[name] else "-" for kind in spec.violations.values())
-        table.add_row(name, f"{segment.accounts:,}", *rates)
+        rows = [(kind, rate_text(each.rate[name])) for kind, each in spec.violations.items() if each.rate[name]]
+        for number, row in enumerate(rows or [("-", "-")]):
+            first = (name, f"{segment.accounts:,}") if number == 0 else ("", "")
+            table.add_row(*first, *row, end_section=number == len(rows) - 1)
     return table
 
 
@@ -103,15 +105,11 @@ def _leaves(state: State) -> Iterator[tuple[str, str, str]]:
     for severity, targets in state.on_violation.items():
         yield f"{severity} violation", ", then ".join(targets), "at the decision"
     if state.desk is not None and state.service is not None:
-        served = f"desk {state.desk}, service {distribution_text(state.service)}"
-        same = state.outcomes_rightful == state.outcomes_wrongful
-        for mark, outcomes in (("", state.outcomes_rightful), (" if wrongful", state.outcomes_wrongful)):
-            if mark and same:
-                continue
-            label = mark if same else mark or " if rightful"
-            for to, share in outcomes.items():
-                if share > 0.0:
-                    yield f"served{label}", to, f"{served}, {share_text(share)}"
+        yield f"desk {state.desk}", "", f"service {distribution_text(state.service)}"
+        for to in dict.fromkeys((*state.outcomes_rightful, *state.outcomes_wrongful)):
+            rightful, wrongful = state.outcomes_rightful.get(to, 0.0), state.outcomes_wrongful.get(to, 0.0)
+            differs = "" if rightful == wrongful else f"; {share_text(wrongful)} if wrongful"
+            yield "served", to, share_text(rightful) + differs
 
 
 def _states(spec: Spec) -> Table:
