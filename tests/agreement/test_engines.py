@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 import reference
 from agreement.lives import ENGINES, as_yaml, compile_text, first_difference, lived, same_tally, told
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from random_scenarios import FEATURES, features, random_scenario
 
+from sim.engines.tally import EVENT, new_tally
+from sim.model.tables import keyed
 from sim.scenario import load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -144,3 +148,41 @@ def test_detection_only_adds() -> None:
     low, high = first
     assert all(high[account] <= time for account, time in low.items())
     assert len(high) > len(low)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    scenario=st.integers(10_000, 2**31).map(lambda seed: random_scenario(np.random.default_rng(seed))),
+    seed=st.integers(0, 2**31),
+    replication=st.integers(0, 100),
+    shard=st.integers(1, 40),
+    threads=st.integers(1, 3),
+)
+def test_any_scenario(scenario: dict[str, object], seed: int, replication: int, shard: int, threads: int) -> None:
+    """Whatever scenario, seed, replication, shards and threads Hypothesis thinks of: all three simulators agree."""
+    codes = compile_text(as_yaml(scenario))
+    tally, events = lived(codes, "process", seed=seed, replication=replication)
+    other, compiled_events = lived(codes, "compiled", seed=seed, replication=replication, shard=shard, threads=threads)
+    assert first_difference(told(codes, events), reference.events(scenario, seed, replication)) == ""
+    assert np.array_equal(events, compiled_events)
+    assert same_tally(tally, other) == []
+
+
+def test_all_accounts_of_the_platform() -> None:
+    """In a run of all 1.1 billion accounts, the first 1,000 of each segment live as in a run of SimPy over those accounts alone."""
+    whole = load("wechat_2022")
+    few = whole.with_values(
+        {f"segments.{name}.accounts": min(1000, s.accounts) for name, s in whole.spec.segments.items()}
+    )
+    kept: list[list[np.ndarray]] = []
+    for scenario, engine in ((whole, "compiled"), (few, "process")):
+        codes = compile_text(scenario.resolved_yaml())
+        law = keyed(codes.law, 1, 0)
+        tally = new_tally(law, codes.names, scenario.spec.observe_us)
+        kept.append([np.empty(0, EVENT)])
+        ENGINES[engine](law, tally, 1000, kept[-1].append)
+        assert int(tally.moves[:, :, 0].sum()) == sum(s.accounts for s in scenario.spec.segments.values())
+    large, small = (np.concatenate(rows) for rows in kept)
+    large, small = (rows[np.lexsort((rows["account"], rows["segment"]))] for rows in (large, small))
+    assert np.array_equal(large, small)
+    assert len(small) > 3500

@@ -1,0 +1,135 @@
+"""Prints every speed that the project promises, measured on this machine in one run: ``python tests/benchmarks/compare.py [part …]``.
+
+Parts: ``engines`` (both engines, one core and all, and the hand-written NumPy yardstick), ``desk``, ``growth`` (1 to 64 million accounts),
+``platform`` (all 1.12 billion accounts, a process of its own), ``cold`` (nothing compiled yet), ``small`` (a second run of a small scenario). All
+by default.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yardstick
+
+from sim.engines import compiled, process
+from sim.experiments.bench import benchmark_scenario, codes_of, median_timing, time_engine
+
+REPEATS = 5
+CORES = len(os.sched_getaffinity(0))
+
+
+def median_of(run: Callable[[], float]) -> float:
+    """Median of five, after one that is not counted."""
+    run()
+    return statistics.median(run() for _ in range(REPEATS))
+
+
+def engines() -> None:
+    """Transitions per second on the ladder."""
+    small, large = benchmark_scenario("ladder", 100_000), benchmark_scenario("ladder", 1_000_000)
+    simpy = median_timing("SimPy", small, lambda law, tally: process.run(law, tally), REPEATS).per_second
+    print(f"SimPy engine, 1 core, 100,000 accounts      {simpy / 1e6:8.3f} million transitions per second")
+    speeds = {}
+    for threads in (1, CORES):
+        run = lambda law, tally, threads=threads: compiled.run(law, tally, threads=threads)  # noqa: E731
+        speeds[threads] = median_timing("compiled", large, run, REPEATS).per_second
+        print(
+            f"compiled engine, {threads} core(s), 1,000,000 accounts {speeds[threads] / 1e6:7.2f} million; ratio {speeds[threads] / simpy:.0f}"
+        )
+    for tables in (False, True):
+
+        def by_hand(tables: bool = tables) -> float:
+            began = time.perf_counter()
+            transitions, _ = yardstick.ladder(1_000_000, 1, tables=tables)
+            return transitions / (time.perf_counter() - began)
+
+        speed = median_of(by_hand)
+        kind = "with daily tables" if tables else "counts only"
+        print(
+            f"NumPy by hand, 1 core, {kind:<18} {speed / 1e6:10.2f} million; compiled engine on one core: {speeds[1] / speed:.2f} of it"
+        )
+
+
+def desk() -> None:
+    """Transitions per second of the ladder with a limited desk."""
+    timing = median_timing(
+        "desk", benchmark_scenario("desk", 1_000_000), lambda law, tally: compiled.run(law, tally), REPEATS
+    )
+    print(
+        f"desk, compiled engine, {CORES} cores             {timing.per_second / 1e6:8.2f} million transitions per second"
+    )
+
+
+def growth() -> None:
+    """Time per account and memory from 1 to 64 million accounts of the ladder."""
+    first = 0.0
+    for millions in (1, 2, 4, 8, 16, 32, 64):
+        codes = codes_of(benchmark_scenario("ladder", millions * 1_000_000))
+        run = lambda law, tally: compiled.run(law, tally)  # noqa: E731
+        seconds = statistics.median(time_engine(codes, run, seed)[1] for seed in range(REPEATS if millions < 16 else 3))
+        each = seconds / millions * 1000
+        first = first or each
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{millions:3d} million accounts: {each:6.1f} ns per account ({each / first - 1:+.1%} against 1 million), peak memory {peak:.0f} MiB"
+        )
+
+
+def _command(*arguments: str, cache: str | None = None) -> tuple[float, float, str]:
+    """Seconds, peak MiB of the child, and output of a command in an empty folder."""
+    environment = dict(os.environ) | ({"NUMBA_CACHE_DIR": cache} if cache else {})
+    code = "from sim.cli import main; main()"
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return seconds, peak, done.stdout + done.stderr
+
+
+def platform() -> None:
+    """All accounts of the platform, daily curves and figures, a process of its own with a warm compile cache."""
+    _command("run", "wechat_2022")
+    seconds = statistics.median(_command("run", "wechat_2022")[0] for _ in range(REPEATS))
+    _, peak, told = _command("run", "wechat_2022")
+    print(f"wechat_2022, all accounts: {seconds:.1f} s, {peak:.0f} MiB; {told.strip().splitlines()[-1]}")
+
+
+def cold() -> None:
+    """The first run ever: everything is compiled."""
+    with tempfile.TemporaryDirectory() as cache:
+        seconds, _, told = _command("run", "wechat_2022", cache=cache)
+    print(f"first run ever of wechat_2022: {seconds:.1f} s; it says: {told.strip().splitlines()[0]}")
+
+
+def small() -> None:
+    """A second run of a small scenario, and the help page."""
+    scenario = str(Path(__file__).parents[1] / "golden" / "desk.yaml")
+    _command("run", scenario)
+    print(
+        f"second run of a small scenario: {statistics.median(_command('run', scenario)[0] for _ in range(REPEATS)):.2f} s"
+    )
+    print(f"enforcement-sim --help: {statistics.median(_command('--help')[0] for _ in range(REPEATS)):.2f} s")
+
+
+PARTS = {part.__name__: part for part in (engines, desk, growth, platform, cold, small)}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
+        sys.stdout.flush()
