@@ -88,15 +88,22 @@ def codes_of(scenario: Scenario) -> Codes:
 
 
 def replicate(
-    codes: Codes, settings: Settings, replication: int, progress: Progress = lambda share: None
+    codes: Codes,
+    settings: Settings,
+    replication: int,
+    progress: Progress = lambda share: None,
+    *,
+    threads: int | None = None,
 ) -> tuple[Tally, Array]:
     """Run one replication: its tally, and the events of the accounts whose histories are kept, by segment, account and order of happening."""
     law = keyed(codes.law, settings.seed, replication)
     tally = new_tally(law, codes.names, codes.scenario.spec.observe_us)
     parts: list[Array] = [np.empty(0, EVENT)]
     keep_below = 2**32 if settings.histories is None else settings.histories
-    engine = process.run if settings.engine == "process" else compiled.run
-    engine(law, tally, keep_below, parts.append, progress)
+    if settings.engine == "process":
+        process.run(law, tally, keep_below, parts.append, progress)
+    else:
+        compiled.run(law, tally, keep_below, parts.append, progress, threads=threads)
     events = np.concatenate(parts)
     return tally, events[np.lexsort((events["account"], events["segment"]))]
 

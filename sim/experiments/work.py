@@ -1,28 +1,37 @@
 """Where work runs: independent tasks on this machine's cores, each saved as it finishes.
 
-A `Task` is one replication of one scenario; it depends on nothing but what it holds, so that any number of workers, in any order, on any machine gives the
-same `Outcome`. With a folder, every outcome is written there when it is there (whole or not at all) and a later call with the same tasks goes on
+A `Task` is one replication of one scenario; it depends on nothing but what it holds, so that any number of workers, in any order, on any machine gives
+the same `Outcome`. With a folder, every outcome is written there when it is there (whole or not at all) and a later call with the same tasks goes on
 where an earlier one was killed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import pickle
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 
 from sim.errors import RunError
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
+from sim.model.jit import Array
 from sim.model.tables import is_coupled
 from sim.results.summary import Measure, Value, measures
-from sim.results.tables import tables_of
+from sim.results.tables import Codes, tables_of
 from sim.scenario import Scenario, loads
+
+BAN_CURVES = ("joined", "ever_banned", "banned", "wrongly_banned")
+LOOK_AHEAD = 4
+"""Tasks given out for each worker, so that none waits while outcomes are handed on in order."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +69,38 @@ class Outcome:
     ----------
     measures
         Every measure of the summary at the end of the run.
-    bans, occupancy
-        Curves: the tables of `sim.results.columns`.
+    bans
+        (G, S, 4) int64: joined, ever banned, banned, wrongly banned, by grid time and segment.
+    occupancy
+        (G, S, X) int64: accounts by grid time, segment and state.
     independent
         Whether accounts never meet.
     """
 
     measures: dict[Measure, Value]
-    bans: pd.DataFrame
-    occupancy: pd.DataFrame
+    bans: Array
+    occupancy: Array
     independent: bool
 
+    def to_json(self) -> str:
+        """Text that `from_json` reads back to the same."""
+        told = {
+            "measures": [[*measure, *value] for measure, value in self.measures.items()],
+            "bans": self.bans.tolist(),
+            "occupancy": self.occupancy.tolist(),
+            "independent": self.independent,
+        }
+        return json.dumps(told)
 
-class TaskFailed(RunError):
+    @staticmethod
+    def from_json(text: str) -> Outcome:
+        """Read what `to_json` wrote."""
+        told = json.loads(text)
+        found = {Measure(*row[:4]): Value(*row[4:]) for row in told["measures"]}
+        return Outcome(found, np.array(told["bans"]), np.array(told["occupancy"]), told["independent"])
+
+
+class TasksFailedError(RunError):
     """Some tasks failed; the outcomes of the others are kept."""
 
     def __init__(self, failures: Sequence[tuple[Task, BaseException]]) -> None:
@@ -89,18 +117,50 @@ def tasks_of(
     return [Task(point or scenario.name, text, seed, replication, engine) for replication in replications]
 
 
+@lru_cache(maxsize=16)
+def _codes(scenario: str) -> Codes:
+    """Compile the text of a scenario; the replications of one point share it."""
+    return codes_of(loads(scenario))
+
+
 def perform(task: Task, threads: int | None = None) -> Outcome:
-    """Run a task here."""
-    codes = codes_of(loads(task.scenario, name=task.point))
-    settings = Settings(task.seed, 1, task.engine, 0)
-    tally, _ = replicate(codes, settings, task.replication, threads=threads)
+    """Run a task here, on so many threads."""
+    codes = _codes(task.scenario)
+    tally, _ = replicate(codes, Settings(task.seed, 1, task.engine, 0), task.replication, threads=threads)
     tables = tables_of(tally, codes, task.replication)
-    return Outcome(measures(tables), tables["bans"], tables["occupancy"], not is_coupled(codes.law))
+    shape = (len(codes.grid), len(codes.names.segments), -1)
+    return Outcome(
+        measures=measures(tables),
+        bans=tables["bans"][list(BAN_CURVES)].to_numpy().reshape(shape),
+        occupancy=tables["occupancy"]["accounts"].to_numpy().reshape(shape),
+        independent=not is_coupled(codes.law),
+    )
 
 
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _recalled(task: Task, folder: Path) -> Outcome | None:
+    """Outcome that an earlier call has kept; one that cannot be read is made again."""
+    try:
+        return Outcome.from_json((folder / f"{task.key}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _perform_and_keep(task: Task, threads: int, folder: Path | None) -> Outcome:
+    if folder is None:
+        return perform(task, threads)
+    known = _recalled(task, folder)
+    if known is not None:
+        return known
+    outcome = perform(task, threads)
+    partial = folder / f".{task.key}.{os.getpid()}.{threading.get_ident()}.partial"
+    partial.write_text(outcome.to_json(), encoding="utf-8")
+    partial.replace(folder / f"{task.key}.json")
+    return outcome
 
 
 def run_tasks(
@@ -109,8 +169,8 @@ def run_tasks(
     workers: int | None = None,
     folder: Path | None = None,
     progress: Callable[[float], None] = lambda share: None,
-) -> Iterator[Outcome]:
-    """Run tasks; their outcomes come in the order of the tasks.
+) -> Iterator[tuple[Task, Outcome]]:
+    """Run tasks; their outcomes come in the order of the tasks, those that fail are left out until the end.
 
     Parameters
     ----------
@@ -125,36 +185,31 @@ def run_tasks(
 
     Raises
     ------
-    TaskFailed
+    TasksFailedError
         After all others have been done, naming the points of those that failed.
     """
     at_once = max(1, min(workers or cores(), len(tasks) or 1))
     threads = max(1, cores() // at_once)
-    finished: dict[int, Outcome] = {}
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     failures: list[tuple[Task, BaseException]] = []
     pool = ThreadPoolExecutor(at_once)
-    waiting: dict[Future[Outcome], int] = {}
+    under_way: deque[tuple[Task, Future[Outcome]]] = deque()
+    ahead = iter(tasks)
     try:
-        given = handed = 0
-        while handed + len(failures) < len(tasks):
-            while given < len(tasks) and len(waiting) < 2 * at_once:
-                waiting[pool.submit(_perform_or_recall, tasks[given], threads, folder)] = given
-                given += 1
-            ended, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in ended:
-                number = waiting.pop(future)
-                error = future.exception()
-                if error is not None:
-                    failures.append((tasks[number], error))
-                    finished[number] = None  # type: ignore[assignment]
-                else:
-                    finished[number] = future.result()
-            place = handed + len([1 for number in finished if finished[number] is None and number < handed])
-            del place
-            yield from _in_order(finished)
-            handed = len(tasks) - len(waiting) - (len(tasks) - given) - len(finished) - len(failures)
-            progress((given - len(waiting)) / len(tasks))
+        for done in range(len(tasks)):
+            for task in islice(ahead, LOOK_AHEAD * at_once - len(under_way)):
+                under_way.append((task, pool.submit(_perform_and_keep, task, threads, folder)))
+            task, future = under_way.popleft()
+            while not wait((future,), timeout=0.2).done:
+                pass  # so that Ctrl-C is heard
+            error = future.exception()
+            progress((done + 1) / len(tasks))
+            if error is None:
+                yield task, future.result()
+            else:
+                failures.append((task, error))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     if failures:
-        raise TaskFailed(failures)
+        raise TasksFailedError(failures)
