@@ -173,13 +173,18 @@ def _print_result(result: Result, folder: Path) -> None:
         values = _percent(rate["value"]), limits, _percent(banned["value"]), _percent(wrong["value"])
         table.add_row(segment or "all", *values)
     console.print(table)
-    for desk in result.waits.to_dict("records"):
-        console.print(
-            f"desk {desk['desk']}: served {desk['served']:,}, mean wait {desk['mean_hours']:.3g} h, "
-            f"95 % within {desk['p95_hours']:.3g} h",
-            markup=False,
-        )
+    for line in _desk_lines(result):
+        console.print(line, markup=False)
     console.print(_run_text(result, folder), markup=False, soft_wrap=True)
+
+
+def _desk_lines(result: Result) -> Iterator[str]:
+    """One line for each desk, the mean over replications."""
+    rows = {(row["measure"], row["state"]): row["value"] for row in result.summary.to_dict("records")}
+    for desk in result.scenario.spec.desks:
+        served, waited, most = (rows[f"desk_{measure}", desk] for measure in ("served", "mean_wait", "p95_wait"))
+        waits = f", mean wait {waited:.3g} h, 95 % within {most:.3g} h" if waited == waited else ""
+        yield f"desk {desk}: served {round(served):,}{waits}"
 
 
 def _run_text(result: Result, folder: Path) -> str:
@@ -292,7 +297,7 @@ def main() -> None:
     except ResultsError as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except (RunError, OSError, MemoryError) as error:
+    except (RunError, OSError, MemoryError, OverflowError) as error:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:

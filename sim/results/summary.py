@@ -116,6 +116,8 @@ def summarise(replications: list[dict[Measure, Value]], *, independent: bool) ->
         numbers = [value.value for value in values]
         if len(values) > 1:
             low, high = student(numbers)
+            if values[0].trials >= 0:
+                low, high = max(low, 0.0), min(high, 1.0)
         elif independent and values[0].trials >= 0:
             low, high = wilson(values[0].successes, values[0].trials)
         else:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from sim.errors import ResultsError, ScenarioError
 from sim.experiments.replications import Collected, Engine, Settings, run_in_memory, run_to_folder
 from sim.results.store import Stored
 from sim.scenario import Scenario, load, loads
@@ -185,5 +186,9 @@ def open(folder: str | os.PathLike[str]) -> Result:
         It is not there, or not a results folder.
     """
     stored = Stored(Path(folder))
-    scenario = loads(stored.scenario_text, name=stored.manifest["scenario"]["name"])
+    try:
+        name = str(stored.manifest["scenario"]["name"])
+        scenario = loads(stored.scenario_text, name=name)
+    except (KeyError, TypeError, ScenarioError) as error:
+        raise ResultsError(f"{folder} cannot be read: {type(error).__name__} {error}") from error
     return Result(stored, scenario)
