@@ -1,8 +1,8 @@
 """Where work runs: independent tasks on this machine's cores, each saved as it finishes.
 
 A `Task` is one replication of one scenario; it depends on nothing but what it holds, so that any number of workers, in any order, on any machine
-gives the same `Outcome`. With a folder, every outcome is written there when it is there (whole or not at all) and a later call with the same tasks goes on
-where an earlier one was killed.
+gives the same `Outcome`. With a folder, every outcome is written there when it is there (whole or not at all), and a later call with the same
+tasks goes on where an earlier one was killed.
 """
 
 from __future__ import annotations
