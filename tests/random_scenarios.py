@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+from reference_draws import running_total
 from scenario_features import FEATURES, features, laws, reachable
 
 __all__ = ["FEATURES", "features", "random_scenario"]
@@ -58,7 +59,7 @@ class Dice:
         while True:
             cuts = sorted(self.whole(1, 99) for _ in names[1:])
             parts = [b - a for a, b in zip([0, *cuts], [*cuts, 100], strict=True)]
-            if min(parts) > 0 and sum(part / 100 for part in parts) == 1:
+            if min(parts) > 0 and running_total(part / 100 for part in parts) == 1:
                 return {name: f"{part}%" for name, part in zip(names, parts, strict=True)}
 
     def duration(self, days: float, family: str = "") -> Any:
