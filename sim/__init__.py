@@ -15,37 +15,66 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.errors import Fault, ResultsError, RunError, ScenarioError
+    from sim.experiments.expect import Checks, check_expectations
+    from sim.experiments.reproduce import Reproduction, reproduce
     from sim.scenario import Scenario, json_schema, load, loads, shipped
+    from sim.views.comparison import Comparison, compare
+    from sim.views.ranges import Draws, Sensitivity, draws, sensitivity
     from sim.views.result import Result, open, run
+    from sim.views.sweeps import Sweep, sweep
 
 _HOME = {
     "Fault": "sim.errors",
     "ResultsError": "sim.errors",
     "RunError": "sim.errors",
     "ScenarioError": "sim.errors",
+    "Checks": "sim.experiments.expect",
+    "check_expectations": "sim.experiments.expect",
+    "Reproduction": "sim.experiments.reproduce",
+    "reproduce": "sim.experiments.reproduce",
     "Scenario": "sim.scenario",
     "json_schema": "sim.scenario",
     "load": "sim.scenario",
     "loads": "sim.scenario",
     "shipped": "sim.scenario",
+    "Comparison": "sim.views.comparison",
+    "compare": "sim.views.comparison",
     "Result": "sim.views.result",
     "open": "sim.views.result",
     "run": "sim.views.result",
+    "Draws": "sim.views.ranges",
+    "draws": "sim.views.ranges",
+    "Sensitivity": "sim.views.ranges",
+    "sensitivity": "sim.views.ranges",
+    "Sweep": "sim.views.sweeps",
+    "sweep": "sim.views.sweeps",
 }
 
 __all__ = [
+    "Checks",
+    "Comparison",
+    "Draws",
     "Fault",
+    "Reproduction",
     "Result",
     "ResultsError",
     "RunError",
     "Scenario",
     "ScenarioError",
+    "Sensitivity",
+    "Sweep",
+    "check_expectations",
+    "compare",
+    "draws",
     "json_schema",
     "load",
     "loads",
     "open",
+    "reproduce",
     "run",
+    "sensitivity",
     "shipped",
+    "sweep",
 ]
 
 

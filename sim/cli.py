@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 ENGINES = ("auto", "compiled", "process")
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of one that ships (see `list`).")]
 
@@ -48,6 +48,10 @@ def run(
     scenario: ScenarioArgument,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     replications: Annotated[int, typer.Option(min=1, help="Independent replications.")] = 1,
+    until: Annotated[
+        str | None, typer.Option(help="As many replications as it takes to know a number: 'ban_rate@365 days ±0.1%'.")
+    ] = None,
+    max_replications: Annotated[int, typer.Option(min=2, help="Where --until gives up.")] = 1000,
     engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
     scale: Annotated[
         float | None, typer.Option(help="Keep this share of every segment and of limited desks' reviewers, e.g. 0.001.")
@@ -57,6 +61,9 @@ def run(
     ] = "1000",
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>].")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write the tables as CSV beside the Parquet.")] = False,
+    draws: Annotated[
+        int | None, typer.Option(min=2, help="Sample all ranges so often: bands from parameters and from chance.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -66,27 +73,43 @@ def run(
         raise typer.BadParameter(f"found {engine!r}; allowed: {', '.join(ENGINES)}", param_hint="--engine")
     if scale is not None and not 0.0 < scale <= 1.0:
         raise typer.BadParameter(f"found {scale:g}; allowed: above 0, up to 1", param_hint="--scale")
+    if until is not None and replications != 1:
+        raise typer.BadParameter("one or the other", param_hint="--until and --replications")
     loaded = _load(scenario)
     chosen = loaded if scale is None else loaded.scaled(scale)
+    if draws is not None:
+        if engine != "auto":
+            raise typer.BadParameter("--draws takes the compiled engine", param_hint="--engine")
+        _run_draws(chosen, draws, out, seed=seed, replications=replications, force=force, quiet=quiet)
+        return
     folder = out or Path("results") / chosen.name
 
     from sim.results.store import check_target
 
     check_target(folder, force=force)
 
-    from sim.experiments.replications import Settings, run_to_folder
+    from sim.experiments.replications import Settings, never, run_to_folder
+    from sim.experiments.until import Watch, precision_of
     from sim.views.result import add_figures
     from sim.views.result import open as open_results
 
-    settings = Settings(seed, replications, engine, kept)  # type: ignore[arg-type]
+    watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
+    settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
     if not quiet and scale is not None:
         _say(_scale_text(loaded, chosen, scale))
     if not quiet:
         _tell_if_compiling()
     with _interruptible(), _progress(f"Running {chosen.name}", quiet) as progress:
-        done = run_to_folder(chosen, settings, folder, force=force, csv=csv, progress=progress, decorate=add_figures)
+        told, enough = (progress, never) if watch is None else (watch.share(progress), watch)
+        options: dict[str, Any] = {"force": force, "csv": csv, "progress": told, "decorate": add_figures}
+        done = run_to_folder(chosen, settings, folder, enough=enough, **options)
     if not quiet:
         _print_result(open_results(done), folder)
+    if watch is not None:
+        if not quiet:
+            _say(str(watch))
+        if not watch.reached:
+            raise typer.Exit(UNDECIDED)
 
 
 def _histories(text: str) -> int | None:
@@ -269,6 +292,181 @@ def list_scenarios() -> None:
         accounts = sum(segment.accounts for segment in spec.segments.values())
         table.add_row(name, spec.title, f"{accounts:,}", f"{spec.end_us / 86_400e6:g}")
     Console(highlight=False).print(table, markup=False)
+
+
+@app.command("test")
+def check(
+    scenarios: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that ship.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
+    max_replications: Annotated[int, typer.Option(min=1, help="What is not decided after so many is undecided.")] = 100,
+    engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Replications at once [default: one a core].")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Hold scenarios to the `expect:` of their files, with as many replications as it takes.
+
+    Exit code 0: all held; 1: some failed; 3: none failed, but some are undecided; 2: bad input.
+    """
+    _check_engine(engine)
+    from sim.experiments.expect import check_expectations
+    from sim.views import verdicts
+
+    if not quiet:
+        _tell_if_compiling()
+    with _interruptible(), _progress("Testing", quiet) as progress:
+        options: dict[str, Any] = {"seed": seed, "engine": engine, "workers": workers, "progress": progress}
+        checks = check_expectations(*scenarios, max_replications=max_replications, **options)
+    if junit is not None:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.write_text(verdicts.junit(checks), encoding="utf-8")
+    if not quiet:
+        verdicts.print_checks(checks)
+    raise typer.Exit({"held": 0, "failed": FAILED, "undecided": UNDECIDED}[checks.verdict])
+
+
+@app.command()
+def reproduce(
+    folder: Annotated[Path, typer.Argument(help="Results folder of an earlier run.")],
+    engine: Annotated[str | None, typer.Option(help="compiled or process [default: the one of the run].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all].")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Make a run again from its results folder alone, and compare every table.
+
+    Exit code 0: identical; 1: something differs, the first row that does is named; 2: not the results folder of a run.
+    """
+    if engine is not None:
+        _check_engine(engine)
+    from sim.experiments.reproduce import reproduce as make_again
+    from sim.views import verdicts
+
+    if not quiet:
+        _tell_if_compiling()
+    with _interruptible(), _progress(f"Running {folder} again", quiet) as progress:
+        done = make_again(folder, engine=engine, workers=workers, progress=progress)  # type: ignore[arg-type]
+    if not quiet:
+        _say("\n".join(verdicts.reproduction_lines(done)))
+    raise typer.Exit(0 if done.identical else FAILED)
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"found {engine!r}; allowed: {', '.join(ENGINES)}", param_hint="--engine")
+
+
+@app.command()
+def compare(
+    scenarios: Annotated[list[str], typer.Argument(help="Two or more scenario files or names.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
+    replications: Annotated[int, typer.Option(min=1, help="Independent replications of each.")] = 1,
+    scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Replications at once [default: one a core].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<A>_vs_<B>].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Compare scenarios with the first one, account by account: differences with limits, and the accounts that end differently."""
+    if scale is not None and not 0.0 < scale <= 1.0:
+        raise typer.BadParameter(f"found {scale:g}; allowed: above 0, up to 1", param_hint="--scale")
+    loaded = [_load(source) for source in scenarios]
+    chosen = loaded if scale is None else [scenario.scaled(scale) for scenario in loaded]
+    folder = out or Path("results") / "_vs_".join(scenario.name for scenario in chosen)
+    from sim.views import comparison
+
+    if not quiet:
+        _tell_if_compiling()
+    with _interruptible(), _progress(f"Comparing {len(chosen)} scenarios", quiet) as progress:
+        options: dict[str, Any] = {"seed": seed, "replications": replications, "workers": workers}
+        done = comparison.compare(*chosen, out=folder, force=force, progress=progress, **options)
+    if not quiet:
+        comparison.print_comparison(done, folder)
+
+
+def _run_draws(scenario: Scenario, draws: int, out: Path | None, *, force: bool, quiet: bool, **settings: Any) -> None:
+    """Sample all ranges into a results folder."""
+    folder = out or Path("results") / f"{scenario.name}_draws"
+    from sim.views import ranges
+
+    if not quiet:
+        _tell_if_compiling()
+    with _interruptible(), _progress(f"{draws} draws of {scenario.name}", quiet) as progress:
+        found = ranges.draws(scenario, draws, out=folder, force=force, progress=progress, **settings)
+    if not quiet:
+        _say(f"{found.sentence()}\nTables, figure and manifest are in {folder}")
+
+
+@app.command()
+def sweep(
+    scenario: ScenarioArgument,
+    vary: Annotated[
+        list[str] | None, typer.Option(help="'path=value,value', as in `set:`; several make a grid.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Instead: so many points that fill all ranges of the scenario.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every point.")] = 0,
+    replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once [default: one a core].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sweep].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Run a scenario at many parameter points; if it is stopped, the same command goes on."""
+    if bool(vary) == (samples is not None):
+        raise typer.BadParameter("give --vary (once or more) or --samples", param_hint="--vary")
+    loaded = _load(scenario)
+    folder = out or Path("results") / f"{loaded.name}_sweep"
+    from sim.experiments.points import axes_of
+    from sim.views import sweeps
+
+    axes = axes_of(vary) if vary else None
+    if not quiet:
+        _tell_if_compiling()
+    with _interruptible(), _progress(f"Sweeping {loaded.name}", quiet) as progress:
+        options: dict[str, Any] = {"seed": seed, "replications": replications, "workers": workers, "force": force}
+        found = sweeps.sweep(loaded, axes, samples=samples, out=folder, progress=progress, **options)
+    if not quiet:
+        rates = found.of("ban_rate")["value"]
+        told = f"{len(rates):,} points in {found.manifest['wall_seconds']:.1f} s"
+        _say(f"{told}: ban rate {_percent(rates.min())} to {_percent(rates.max())}")
+        _say(f"Table, figures and manifest are in {folder}")
+
+
+@app.command()
+def sensitivity(
+    scenario: ScenarioArgument,
+    outputs: Annotated[str, typer.Option(help="measure[:segment][:state]@when, with commas.")] = "ban_rate@end",
+    method: Annotated[str, typer.Option(help="morris or sobol.")] = "sobol",
+    samples: Annotated[int, typer.Option(min=2, help="Sobol: base points, a power of 2; Morris: trajectories.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every point and of the sample.")] = 0,
+    replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once [default: one a core].")] = None,
+    scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sensitivity].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Tell which ranges of a scenario its outputs depend on (Morris or Sobol)."""
+    if method not in ("morris", "sobol"):
+        raise typer.BadParameter(f"found {method!r}; allowed: morris, sobol", param_hint="--method")
+    if method == "sobol" and samples & (samples - 1):
+        raise typer.BadParameter(f"found {samples}; Sobol's sequence needs a power of 2", param_hint="--samples")
+    if scale is not None and not 0.0 < scale <= 1.0:
+        raise typer.BadParameter(f"found {scale:g}; allowed: above 0, up to 1", param_hint="--scale")
+    loaded = _load(scenario)
+    chosen = loaded if scale is None else loaded.scaled(scale)
+    folder = out or Path("results") / f"{loaded.name}_sensitivity"
+    from sim.views import ranges
+
+    if not quiet:
+        _tell_if_compiling()
+    with _interruptible(), _progress(f"Varying the ranges of {loaded.name}", quiet) as progress:
+        options: dict[str, Any] = {"seed": seed, "replications": replications, "workers": workers, "force": force}
+        options |= {"method": method, "samples": samples, "out": folder, "progress": progress}
+        found = ranges.sensitivity(chosen, outputs.split(","), **options)
+    if not quiet:
+        ranges.print_sensitivity(found, folder)
 
 
 @app.command()

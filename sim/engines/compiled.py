@@ -28,7 +28,7 @@ import numpy as np
 from sim.engines.desks import MERGED, finish_all, invite, merge, new_crowd
 from sim.engines.idle import Tests, count_idle, draw_ahead, flag_candidates, idle_tests
 from sim.engines.live import AT_DESK, LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
-from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like, log_is_full
+from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like, is_logged, log_is_full
 from sim.model.account import ACCOUNT, is_limited, join_time
 from sim.model.jit import Array, compiled, inlined
 from sim.model.tables import END, Tables, is_coupled
@@ -90,12 +90,12 @@ def _live_range(
             joins = join_time(law, segment, account)
             if joins <= end:
                 if progress[UNDER_WAY] == 0:
-                    if account < keep_below and log_is_full(tally):
+                    if is_logged(account, keep_below) and log_is_full(tally):
                         return NEEDS_LOG
                     for state in range(len(entries)):
                         entries[state] = 0
                     me.lane = account - progress[BLOCK_FIRST] + 1
-                    start(law, tally, me, entries, segment, account, joins, account < keep_below)
+                    start(law, tally, me, entries, segment, account, joins, is_logged(account, keep_below))
                     progress[UNDER_WAY] = 1
                     progress[REACHED] = joins
                     if is_limited(law, me):

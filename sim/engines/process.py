@@ -27,7 +27,7 @@ from simpy.resources.base import BaseResource, Put
 
 from sim.engines.live import LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
 from sim.engines.scan import scan
-from sim.engines.tally import Tally, served
+from sim.engines.tally import Tally, is_logged, served
 from sim.model.account import ACCOUNT, begin_service, is_limited, join_time
 from sim.model.jit import Array, compiled, entry_point
 from sim.model.tables import END, Tables
@@ -247,9 +247,8 @@ class _Run:
             yield Timeout(env, joins)
         if self.tally.logged[0] + 1 >= len(self.tally.log):
             self.flush()
-        self.join(
-            self.law, self.tally, self.accounts, self.entries, slot, segment, account, joins, account < self.keep_below
-        )
+        logged = bool(is_logged(account, self.keep_below))
+        self.join(self.law, self.tally, self.accounts, self.entries, slot, segment, account, joins, logged)
         at, limited, state, entered = advance(slot)
         while True:
             if limited:
@@ -333,7 +332,7 @@ def run(
     tally
         Where everything is counted; an empty one of `sim.engines.tally.new_tally`.
     keep_below
-        The histories of accounts with an index below this are kept.
+        The histories of accounts with an index below this are kept; with `sim.engines.tally.BUSY` those of all accounts that anything may happen to.
     keep
         Called with arrays of `sim.engines.tally.EVENT` rows, in order of time.
     progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.engines.tally import Tally, interval, stayed_until
+from sim.engines.tally import BUSY, Tally, interval, stayed_until
 from sim.model import account as law_of
 from sim.model.account import PHASE
 from sim.model.jit import Array, compiled, inlined
@@ -53,7 +53,7 @@ def scan(
 ) -> tuple[int, int]:
     """Go through accounts `first` to `last - 1` of a segment until `found` is full.
 
-    Accounts below `keep_below` are listed even if they are idle: their histories are wanted.
+    Accounts below `keep_below` are listed even if they are idle: their histories are wanted. With `BUSY` so are idle ones that join later.
 
     Returns
     -------
@@ -66,7 +66,8 @@ def scan(
     while account < last and listed < len(found):
         joins = law_of.join_time(law, segment, account)
         if joins <= law.constants[END]:
-            if account < keep_below or not is_idle(law, me, entries, segment, account, joins):
+            wanted = account < keep_below or (keep_below == BUSY and joins > 0)
+            if wanted or not is_idle(law, me, entries, segment, account, joins):
                 found[listed] = account
                 listed += 1
             else:

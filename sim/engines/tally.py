@@ -74,6 +74,8 @@ class Tally(NamedTuple):
     logged: Array
 
 
+BUSY = -1
+"""In place of how many first accounts are logged: all that anything may happen to. Those left out stay in the start state from time 0 to the end."""
 LOG_ROOM = 65_536
 """Rows of the log; an engine empties it before an account that is logged could overflow it."""
 
@@ -169,6 +171,12 @@ def stayed_until(tally: Tally, me: Any, state: int, entered: int, now: int) -> N
     add(tally.sojourn[me.segment, state], now - entered)
     if me.audience > 0:
         add_product(tally.audience[me.segment, state], now - entered, me.audience)
+
+
+@inlined
+def is_logged(account: int, keep_below: int) -> bool:
+    """Whether the history of an account that is lived is kept: it is one of the first `keep_below`, or `keep_below` is `BUSY`."""
+    return account < keep_below or keep_below == BUSY
 
 
 @inlined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,12 +19,20 @@ from sim.results.columns import TABLES
 from sim.results.manifest import manifest
 from sim.results.store import Writer
 from sim.results.summary import Measure, Value, measures, summarise
-from sim.results.tables import Codes, histories_of, tables_of
+from sim.results.tables import Codes, Counts, counts_of, histories_of, tables_of
 from sim.scenario import Scenario
 
 Engine = Literal["auto", "compiled", "process"]
 Progress = Callable[[float], None]
 Add = Callable[[str, pd.DataFrame], None]
+Enough = Callable[[Counts, Codes], bool]
+"""Told the numbers of each replication in turn: whether it was the last one."""
+
+
+def never(counts: Counts, codes: Codes) -> bool:
+    """No replication is the last one before all are done."""
+    return False
+
 
 HISTORY_ROWS = 1 << 18
 """Rows of histories that become one part of their table."""
@@ -108,8 +116,18 @@ def replicate(
     return tally, events[np.lexsort((events["account"], events["segment"]))]
 
 
-def _run_all(codes: Codes, settings: Settings, add: Add, progress: Progress) -> pd.DataFrame:
-    """Run every replication, hand its tables on, and return the summary."""
+def _run_all(
+    codes: Codes, settings: Settings, add: Add, progress: Progress, enough: Enough
+) -> tuple[pd.DataFrame, Settings]:
+    """Run every replication, or until it is enough, and hand the tables on.
+
+    Returns
+    -------
+    summary
+        Over all that were run.
+    settings
+        With as many replications as were run.
+    """
     found: list[dict[Measure, Value]] = []
     for replication in range(settings.replications):
         tally, events = replicate(
@@ -118,27 +136,35 @@ def _run_all(codes: Codes, settings: Settings, add: Add, progress: Progress) -> 
             replication,
             lambda share, done=replication: progress((done + share) / settings.replications),  # type: ignore[misc]
         )
-        tables = tables_of(tally, codes, replication)
-        for name, table in tables.items():
+        counts = counts_of(tally, codes)
+        for name, table in tables_of(counts, codes, replication).items():
             add(name, table)
         for first in range(0, len(events), HISTORY_ROWS):
             add("histories", histories_of(events[first : first + HISTORY_ROWS], codes, replication))
-        found.append(measures(tables))
-    return summarise(found, independent=not is_coupled(codes.law))
+        found.append(measures(counts, codes.names))
+        if enough(counts, codes):
+            break
+    return summarise(found, independent=not is_coupled(codes.law)), replace(settings, replications=len(found))
 
 
-def run_in_memory(scenario: Scenario, settings: Settings, progress: Progress = lambda share: None) -> Collected:
+def run_in_memory(
+    scenario: Scenario,
+    settings: Settings,
+    progress: Progress = lambda share: None,
+    *,
+    enough: Enough = never,
+) -> Collected:
     """Run a scenario and keep its tables in memory."""
     began = time.perf_counter()
     codes = codes_of(scenario)
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
-    summary = _run_all(codes, settings, lambda name, table: parts[name].append(table), progress)
+    summary, done = _run_all(codes, settings, lambda name, table: parts[name].append(table), progress, enough)
     if not parts["histories"]:
         parts["histories"].append(histories_of(np.empty(0, EVENT), codes, 0))
     tables = {
         name: tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) for name, tables in parts.items()
     }
-    return Collected(scenario, manifest(codes, _told(settings), time.perf_counter() - began), summary, tables)
+    return Collected(scenario, manifest(codes, _told(done), time.perf_counter() - began), summary, tables)
 
 
 def run_to_folder(
@@ -150,11 +176,14 @@ def run_to_folder(
     csv: bool = False,
     progress: Progress = lambda share: None,
     decorate: Callable[[Path], None] = lambda folder: None,
+    enough: Enough = never,
 ) -> Path:
     """Run a scenario into a results folder, which appears whole or not at all.
 
     Parameters
     ----------
+    enough
+        Ends the run before all of `settings.replications`; the folder is then that of a run of so many.
     decorate
         Called with the folder before it is put in its place, with all tables in it: adds figures.
 
@@ -166,7 +195,7 @@ def run_to_folder(
     with Writer(folder, force=force, csv=csv) as writer:
         began = time.perf_counter()
         codes = codes_of(scenario)
-        summary = _run_all(codes, settings, writer.add, progress)
-        told = manifest(codes, _told(settings), time.perf_counter() - began)
+        summary, done = _run_all(codes, settings, writer.add, progress, enough)
+        told = manifest(codes, _told(done), time.perf_counter() - began)
         decorate(writer.finish(told, scenario.resolved_yaml(), summary))
         return writer.publish()

@@ -1,4 +1,4 @@
-"""Where work runs: independent tasks on this machine's cores, each saved as it finishes.
+"""Where work runs: independent tasks on this machine's cores or on a Dask cluster, each saved as it finishes.
 
 A `Task` is one replication of one scenario; it depends on nothing but what it holds, so that any number of workers, in any order, on any machine
 gives the same `Outcome`. With a folder, every outcome is written there when it is there (whole or not at all), and a later call with the same
@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -22,16 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from sim.errors import RunError
+from sim.experiments.cluster import joined
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
 from sim.model.jit import Array
 from sim.model.tables import is_coupled
 from sim.results.summary import Measure, Value, measures
-from sim.results.tables import Codes, tables_of
+from sim.results.tables import BAN_COLUMNS, Codes, Counts, counts_of
 from sim.scenario import Scenario, loads
 
-BAN_CURVES = ("joined", "ever_banned", "banned", "wrongly_banned")
+BAN_CURVES = BAN_COLUMNS
 LOOK_AHEAD = 4
-"""Tasks given out for each worker, so that none waits while outcomes are handed on in order."""
+"""Tasks given out for each worker, so that none waits while outcomes are handed on in order; no more are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,20 @@ class Outcome:
         return Outcome(found, np.array(told["bans"]), np.array(told["occupancy"]), told["independent"])
 
 
+Submit = Callable[[Task], "Future[Outcome]"]
+
+
+def _told(error: BaseException) -> str:
+    """An error in words; one of ours speaks for itself."""
+    return str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+
+
 class TasksFailedError(RunError):
     """Some tasks failed; the outcomes of the others are kept."""
 
     def __init__(self, failures: Sequence[tuple[Task, BaseException]]) -> None:
         self.failures = tuple(failures)
-        lines = (f"{task.point}, replication {task.replication}: {error}" for task, error in failures)
+        lines = (f"{task.point}, replication {task.replication}: {_told(error)}" for task, error in failures)
         super().__init__("\n".join((f"{len(failures)} of the tasks failed:", *lines)))
 
 
@@ -123,18 +133,21 @@ def _codes(scenario: str) -> Codes:
     return codes_of(loads(scenario))
 
 
+def outcome_of(counts: Counts, codes: Codes) -> Outcome:
+    """What is kept of the numbers of a replication."""
+    return Outcome(
+        measures=measures(counts, codes.names),
+        bans=counts.bans,
+        occupancy=counts.occupancy,
+        independent=not is_coupled(codes.law),
+    )
+
+
 def perform(task: Task, threads: int | None = None) -> Outcome:
     """Run a task here, on so many threads."""
     codes = _codes(task.scenario)
     tally, _ = replicate(codes, Settings(task.seed, 1, task.engine, 0), task.replication, threads=threads)
-    tables = tables_of(tally, codes, task.replication)
-    shape = (len(codes.grid), len(codes.names.segments), -1)
-    return Outcome(
-        measures=measures(tables),
-        bans=tables["bans"][list(BAN_CURVES)].to_numpy().reshape(shape),
-        occupancy=tables["occupancy"]["accounts"].to_numpy().reshape(shape),
-        independent=not is_coupled(codes.law),
-    )
+    return outcome_of(counts_of(tally, codes), codes)
 
 
 def cores() -> int:
@@ -150,23 +163,57 @@ def _recalled(task: Task, folder: Path) -> Outcome | None:
         return None
 
 
-def _perform_and_keep(task: Task, threads: int, folder: Path | None) -> Outcome:
-    if folder is None:
-        return perform(task, threads)
-    known = _recalled(task, folder)
-    if known is not None:
-        return known
-    outcome = perform(task, threads)
+def _keep(task: Task, outcome: Outcome, folder: Path) -> None:
+    """Write an outcome, whole or not at all."""
     partial = folder / f".{task.key}.{os.getpid()}.{threading.get_ident()}.partial"
     partial.write_text(outcome.to_json(), encoding="utf-8")
     partial.replace(folder / f"{task.key}.json")
-    return outcome
+
+
+def _kept(task: Task, submit: Submit, folder: Path | None) -> Future[Outcome]:
+    """The outcome of a task, once it is kept."""
+    handed: Future[Outcome] = Future()
+    known = None if folder is None else _recalled(task, folder)
+    if known is not None:
+        handed.set_result(known)
+        return handed
+
+    def finished(done: Future[Outcome]) -> None:
+        try:
+            outcome = done.result()
+            if folder is not None:
+                _keep(task, outcome, folder)
+        except BaseException as error:  # whatever it was: who waits must hear of it
+            handed.set_exception(error)
+        else:
+            handed.set_result(outcome)
+
+    submit(task).add_done_callback(finished)
+    return handed
+
+
+@contextmanager
+def _threads(workers: int, tasks: int) -> Iterator[tuple[Submit, int, Callable[[], None]]]:
+    """Threads of this machine, each with a share of the processors: as `sim.experiments.cluster.joined`."""
+    at_once = max(1, min(workers, tasks))
+    share = max(1, workers // at_once)
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        yield lambda task: pool.submit(perform, task, share), at_once, lambda: None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _perform_alone(task: Task) -> Outcome:
+    """Run a task on one thread: its worker has others for other tasks."""
+    return perform(task, 1)
 
 
 def run_tasks(
     tasks: Sequence[Task],
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[tuple[Task, Outcome]]:
@@ -177,7 +224,9 @@ def run_tasks(
     tasks
         What to do.
     workers
-        How many tasks at once; by default as many as there are processors.
+        Processors of this machine to use; by default all. Each takes a task; where there are fewer tasks, several work at one.
+    cluster
+        Address of a Dask scheduler (``tcp://host:8786``) whose workers do it all instead; they need the package, but no files in common.
     folder
         Where finished outcomes are kept and looked for.
     progress
@@ -185,31 +234,29 @@ def run_tasks(
 
     Raises
     ------
+    RunError
+        The cluster cannot be had, or is gone for good.
     TasksFailedError
         After all others have been done, naming the points of those that failed.
     """
-    at_once = max(1, min(workers or cores(), len(tasks) or 1))
-    threads = max(1, cores() // at_once)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     failures: list[tuple[Task, BaseException]] = []
-    pool = ThreadPoolExecutor(at_once)
     under_way: deque[tuple[Task, Future[Outcome]]] = deque()
     ahead = iter(tasks)
-    try:
+    where = _threads(workers or cores(), len(tasks)) if cluster is None else joined(cluster, _perform_alone)
+    with where as (submit, at_once, check):
         for done in range(len(tasks)):
             for task in islice(ahead, LOOK_AHEAD * at_once - len(under_way)):
-                under_way.append((task, pool.submit(_perform_and_keep, task, threads, folder)))
+                under_way.append((task, _kept(task, submit, folder)))
             task, future = under_way.popleft()
             while not wait((future,), timeout=0.2).done:
-                pass  # so that Ctrl-C is heard
+                check()  # now and then, so that Ctrl-C is heard too
             error = future.exception()
             progress((done + 1) / len(tasks))
             if error is None:
                 yield task, future.result()
             else:
                 failures.append((task, error))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     if failures:
         raise TasksFailedError(failures)

@@ -7,13 +7,15 @@ limited desk lets accounts meet; everything else then has none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
+from sim.model.jit import Array
+from sim.model.tables import Names
 from sim.results.columns import SUMMARY
 from sim.results.intervals import student, wilson
+from sim.results.tables import BAN_COLUMNS, Counts
 
 
 class Measure(NamedTuple):
@@ -24,6 +26,9 @@ class Measure(NamedTuple):
     state: str
     unit: str
 
+
+BAN_MEASURES = {"ban_rate": "ever_banned", "banned_share": "banned", "wrongful_ban_rate": "wrongly_banned"}
+"""Shares of the accounts that have joined -> column of the table of bans."""
 
 DESK_MEASURES = (
     ("desk_served", "served", "accounts"),
@@ -47,52 +52,47 @@ def _share(successes: int, trials: int) -> Value:
     return Value(successes / trials if trials else math.nan, successes, trials)
 
 
-def measures(tables: Mapping[str, pd.DataFrame]) -> dict[Measure, Value]:
-    """Every measure of one replication, from its tables."""
+def measures(counts: Counts, names: Names) -> dict[Measure, Value]:
+    """Every measure of one replication at its end."""
     found: dict[Measure, Value] = {}
-    bans, occupancy = tables["bans"], tables["occupancy"]
-    end = bans["time"].max()
-    _ban_measures(bans[bans["time"] == end], found)
-    _state_measures(occupancy[occupancy["time"] == end], tables["states"], found)
-    for segment, rows in _groups(tables["violations"]):
-        found[Measure("violations", segment, "", "violations")] = Value(int(rows["violations"].sum()))
-        found[Measure("detected_violations", segment, "", "violations")] = Value(int(rows["detected"].sum()))
-    for row in tables["waits"].to_dict("records"):
+    for segment, chosen in _groups(names):
+        _ban_measures(segment, counts.bans[-1, chosen], found)
+    for segment, chosen in _groups(names):
+        _state_measures(segment, chosen, counts, names, found)
+    for segment, chosen in _groups(names):
+        happened, detected = counts.violations[chosen].sum(axis=(0, 1, 2)).tolist()
+        found[Measure("violations", segment, "", "violations")] = Value(happened)
+        found[Measure("detected_violations", segment, "", "violations")] = Value(detected)
+    for desk, row in zip(names.desks, counts.waits, strict=True):
         for measure, column, unit in DESK_MEASURES:
-            found[Measure(measure, "", str(row["desk"]), unit)] = Value(float(row[column]))
+            found[Measure(measure, "", desk, unit)] = Value(float(row[column]))
     return found
 
 
-def _groups(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """All rows, then those of each segment in file order; a single segment is not told twice."""
-    segments = list(table["segment"].cat.categories)
-    each = [(segment, table[table["segment"] == segment]) for segment in segments]
-    return [("", table), *each] if len(each) > 1 else each
+def _groups(names: Names) -> list[tuple[str, slice]]:
+    """All segments, then each in file order; a single segment is not told twice."""
+    each = [(segment, slice(number, number + 1)) for number, segment in enumerate(names.segments)]
+    return [("", slice(None)), *each] if len(each) > 1 else each
 
 
-def _ban_measures(last: pd.DataFrame, found: dict[Measure, Value]) -> None:
-    for segment, rows in _groups(last):
-        joined = int(rows["joined"].sum())
-        for measure, column in (
-            ("ban_rate", "ever_banned"),
-            ("banned_share", "banned"),
-            ("wrongful_ban_rate", "wrongly_banned"),
-        ):
-            found[Measure(measure, segment, "", "share")] = _share(int(rows[column].sum()), joined)
+def _ban_measures(segment: str, last: Array, found: dict[Measure, Value]) -> None:
+    counted = dict(zip(BAN_COLUMNS, last.sum(axis=0).tolist(), strict=True))
+    for measure, column in BAN_MEASURES.items():
+        found[Measure(measure, segment, "", "share")] = _share(counted[column], counted["joined"])
 
 
-def _state_measures(last: pd.DataFrame, states: pd.DataFrame, found: dict[Measure, Value]) -> None:
-    for (segment, rows), (_, times) in zip(_groups(last), _groups(states), strict=True):
-        joined = int(rows["accounts"].sum())
-        for state in rows["state"].cat.categories:
-            held, stayed = rows[rows["state"] == state], times[times["state"] == state]
-            found[Measure("occupancy_share", segment, state, "share")] = _share(int(held["accounts"].sum()), joined)
-            found[Measure("ever_share", segment, state, "share")] = _share(int(stayed["accounts_ever"].sum()), joined)
-            found[Measure("entries", segment, state, "entries")] = Value(int(stayed["entries"].sum()))
-            found[Measure("account_days", segment, state, "account-days")] = Value(float(stayed["account_days"].sum()))
-            if (states["audience_days"] > 0).any():
-                days = float(stayed["audience_days"].sum())
-                found[Measure("audience_days", segment, state, "reader-days")] = Value(days)
+def _state_measures(segment: str, chosen: slice, counts: Counts, names: Names, found: dict[Measure, Value]) -> None:
+    held, ever = counts.occupancy[-1, chosen].sum(axis=0).tolist(), counts.tally.ever[chosen].sum(axis=0).tolist()
+    entries, joined = counts.entries[chosen].sum(axis=0).tolist(), sum(held)
+    audience = bool((counts.audience_days > 0).any())
+    for number, state in enumerate(names.states):
+        days, readers = counts.account_days[chosen, number], counts.audience_days[chosen, number]
+        found[Measure("occupancy_share", segment, state, "share")] = _share(held[number], joined)
+        found[Measure("ever_share", segment, state, "share")] = _share(ever[number], joined)
+        found[Measure("entries", segment, state, "entries")] = Value(entries[number])
+        found[Measure("account_days", segment, state, "account-days")] = Value(float(days.sum()))
+        if audience:
+            found[Measure("audience_days", segment, state, "reader-days")] = Value(float(readers.sum()))
 
 
 def summarise(replications: list[dict[Measure, Value]], *, independent: bool) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """From the integer tally of one replication to its tables, as pandas frames with the columns of `sim.results.columns`.
 
+`counts_of` does the arithmetic, on arrays; `tables_of` puts names and dates to them. Who needs numbers only, ten thousand times, takes the counts.
+
 Almost everything follows from the count of moves per grid interval: occupancy is the running sum of moves in less moves out, a queue the running sum
 of entries less services started less those who left.
 """
@@ -51,18 +53,72 @@ def category(codes: Array, names: Sequence[str]) -> Any:
     return pd.Categorical.from_codes(codes, categories=pd.Index(list(names), dtype=str), validate=False)
 
 
-def tables_of(tally: Tally, codes: Codes, replication: int) -> dict[str, pd.DataFrame]:
-    """All tables of one replication but its histories."""
+BAN_COLUMNS = ("joined", "ever_banned", "banned", "wrongly_banned")
+"""Counts of the table of bans."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of one replication, as arrays over grid times G, segments S, states X, kinds K and severities V.
+
+    Attributes
+    ----------
+    tally
+        What they were made from.
+    moves
+        (G, S, M) int64: moves in the grid interval that ends at a grid time, whatever the account's mark.
+    occupancy
+        (G, S, X) int64: accounts in each state.
+    bans
+        (G, S, 4) int64: `BAN_COLUMNS`.
+    entries
+        (S, X) int64.
+    account_days, audience_days
+        (S, X) float64.
+    violations
+        (S, K, V, 2) int64: all of them, and those detected.
+    waits
+        For each desk its row of the table of waits.
+    """
+
+    tally: Tally
+    moves: Array
+    occupancy: Array
+    bans: Array
+    entries: Array
+    account_days: Array
+    audience_days: Array
+    violations: Array
+    waits: tuple[dict[str, float], ...]
+
+
+def counts_of(tally: Tally, codes: Codes) -> Counts:
+    """The arithmetic of all tables."""
     moves = tally.moves.sum(axis=3)
     occupancy = _occupancy(moves, codes.names)
+    return Counts(
+        tally=tally,
+        moves=moves,
+        occupancy=occupancy,
+        bans=_bans(tally, moves, occupancy, codes),
+        entries=_entries(moves, codes.names),
+        account_days=_days(tally.sojourn),
+        audience_days=_days(tally.audience),
+        violations=np.stack((tally.violations.sum(axis=3), tally.violations[..., 1]), axis=3),
+        waits=tuple(_wait(desk, tally, moves, codes) for desk in range(len(codes.names.desks))),
+    )
+
+
+def tables_of(counts: Counts, codes: Codes, replication: int) -> dict[str, pd.DataFrame]:
+    """All tables of one replication but its histories."""
     tables = {
-        "occupancy": _occupancy_table(occupancy, codes),
-        "bans": _bans(tally, moves, occupancy, codes),
-        "transitions": _transitions(tally, codes),
-        "states": _states(tally, moves, codes),
-        "violations": _violations(tally, codes),
-        "desks": _desks(tally, moves, codes),
-        "waits": _waits(tally, moves, codes),
+        "occupancy": _occupancy_table(counts.occupancy, codes),
+        "bans": _bans_table(counts.bans, codes),
+        "transitions": _transitions(counts.tally, codes),
+        "states": _states(counts, codes),
+        "violations": _violations(counts.violations, codes),
+        "desks": _desks(counts.tally, counts.moves, codes),
+        "waits": _waits_table(counts.waits, codes),
     }
     for table in tables.values():
         table.insert(0, "replication", np.int64(replication))
@@ -97,17 +153,21 @@ def _occupancy_table(occupancy: Array, codes: Codes) -> pd.DataFrame:
     )
 
 
-def _bans(tally: Tally, moves: Array, occupancy: Array, codes: Codes) -> pd.DataFrame:
-    time, segment = _grid_columns(codes, len(codes.names.segments))
+def _bans(tally: Tally, moves: Array, occupancy: Array, codes: Codes) -> Array:
+    """The counts of `BAN_COLUMNS`: (G, S, 4)."""
     first_bans = tally.first_bans.cumsum(axis=0)
+    joined = moves[:, :, 0].cumsum(axis=0)
+    banned = occupancy[:, :, codes.law.bans != 0].sum(axis=2)
+    return np.stack((joined, first_bans.sum(axis=2), banned, first_bans[:, :, 1]), axis=2)
+
+
+def _bans_table(bans: Array, codes: Codes) -> pd.DataFrame:
+    time, segment = _grid_columns(codes, len(codes.names.segments))
     return pd.DataFrame(
         {
             "time": codes.timestamps(codes.grid)[time],
             "segment": category(segment, codes.names.segments),
-            "joined": moves[:, :, 0].cumsum(axis=0).ravel(),
-            "ever_banned": first_bans.sum(axis=2).ravel(),
-            "banned": occupancy[:, :, codes.law.bans != 0].sum(axis=2).ravel(),
-            "wrongly_banned": first_bans[:, :, 1].ravel(),
+            **{column: bans[:, :, place].ravel() for place, column in enumerate(BAN_COLUMNS)},
         }
     )
 
@@ -139,40 +199,44 @@ def _transitions(tally: Tally, codes: Codes) -> pd.DataFrame:
 
 def _days(words: Array) -> Array:
     """Days in 128-bit sums of microseconds, (…, 2) uint64: exact up to the last division."""
-    flat = words.reshape(-1, 2)
-    days = [(int(low) + (int(high) << 64)) / DAY_US for low, high in flat]
-    return np.array(days, np.float64)
+    days = [(low + (high << 64)) / DAY_US for low, high in words.reshape(-1, 2).tolist()]
+    return np.array(days, np.float64).reshape(words.shape[:-1])
 
 
-def _states(tally: Tally, moves: Array, codes: Codes) -> pd.DataFrame:
-    segment, state = (axis.ravel() for axis in np.indices((len(codes.names.segments), len(codes.names.states))))
-    entries = np.zeros((len(codes.names.segments), len(codes.names.states)), np.int64)
-    for move, (_, to, _) in enumerate(codes.names.moves):
-        entries[:, to] += moves[:, :, move].sum(axis=0)
+def _entries(moves: Array, names: Names) -> Array:
+    """Entries into each state: (S, X)."""
+    entries = np.zeros((moves.shape[1], len(names.states)), np.int64)
+    made = moves.sum(axis=0)
+    for move, (_, to, _) in enumerate(names.moves):
+        entries[:, to] += made[:, move]
+    return entries
+
+
+def _states(counts: Counts, codes: Codes) -> pd.DataFrame:
+    segment, state = (axis.ravel() for axis in np.indices(counts.entries.shape))
     return pd.DataFrame(
         {
             "segment": category(segment, codes.names.segments),
             "state": category(state, codes.names.states),
-            "entries": entries.ravel(),
-            "accounts_ever": tally.ever.ravel(),
-            "account_days": _days(tally.sojourn),
-            "audience_days": _days(tally.audience),
+            "entries": counts.entries.ravel(),
+            "accounts_ever": counts.tally.ever.ravel(),
+            "account_days": counts.account_days.ravel(),
+            "audience_days": counts.audience_days.ravel(),
         }
     )
 
 
-def _violations(tally: Tally, codes: Codes) -> pd.DataFrame:
-    segment, kind, severity = (axis.ravel() for axis in np.indices(tally.violations.shape[:3]))
+def _violations(violations: Array, codes: Codes) -> pd.DataFrame:
+    segment, kind, severity = (axis.ravel() for axis in np.indices(violations.shape[:3]))
     genuine = np.array([v.genuine for v in codes.scenario.spec.violations.values()], bool)
-    counts = tally.violations.reshape(-1, 2)
     return pd.DataFrame(
         {
             "segment": category(segment, codes.names.segments),
             "kind": category(kind, codes.names.kinds),
             "severity": category(severity, codes.names.severities),
             "genuine": genuine[kind],
-            "violations": counts.sum(axis=1),
-            "detected": counts[:, 1],
+            "violations": violations[..., 0].ravel(),
+            "detected": violations[..., 1].ravel(),
         }
     )
 
@@ -230,29 +294,29 @@ def wait_quantile(histogram: Array, share: float) -> float:
     return bucket_middle(int(np.searchsorted(histogram.cumsum(), rank)))
 
 
-def _waits(tally: Tally, moves: Array, codes: Codes) -> pd.DataFrame:
-    rows = []
-    for number in range(len(codes.names.desks)):
-        _, left, _ = _queue(number, tally, moves, codes)
-        count = int(tally.starts[:, number].sum())
-        begins, staff = _staff(number, codes)
-        lengths = np.diff(np.append(begins, codes.scenario.spec.end_us))
-        unlimited = bool((staff == UNLIMITED).any())
-        staffed = 0 if unlimited else sum(int(n) * int(length) for n, length in zip(staff, lengths, strict=True))
-        waited, worked = float(_days(tally.waited[number])[0]), float(_days(tally.worked[number])[0])
-        rows.append(
-            {
-                "served": count,
-                "left": int(left.sum()),
-                "mean_hours": waited * 24.0 / count if count else float("nan"),
-                "p50_hours": wait_quantile(tally.waits[number], 0.50) / HOUR_US,
-                "p95_hours": wait_quantile(tally.waits[number], 0.95) / HOUR_US,
-                "p99_hours": wait_quantile(tally.waits[number], 0.99) / HOUR_US,
-                "utilisation": worked * DAY_US / staffed if staffed else float("nan"),
-            }
-        )
+def _wait(desk: int, tally: Tally, moves: Array, codes: Codes) -> dict[str, float]:
+    """A desk's row of the table of waits."""
+    _, left, _ = _queue(desk, tally, moves, codes)
+    count = int(tally.starts[:, desk].sum())
+    begins, staff = _staff(desk, codes)
+    lengths = np.diff(np.append(begins, codes.scenario.spec.end_us))
+    unlimited = bool((staff == UNLIMITED).any())
+    staffed = 0 if unlimited else sum(int(n) * int(length) for n, length in zip(staff, lengths, strict=True))
+    waited, worked = float(_days(tally.waited[desk])), float(_days(tally.worked[desk]))
+    return {
+        "served": count,
+        "left": int(left.sum()),
+        "mean_hours": waited * 24.0 / count if count else float("nan"),
+        "p50_hours": wait_quantile(tally.waits[desk], 0.50) / HOUR_US,
+        "p95_hours": wait_quantile(tally.waits[desk], 0.95) / HOUR_US,
+        "p99_hours": wait_quantile(tally.waits[desk], 0.99) / HOUR_US,
+        "utilisation": worked * DAY_US / staffed if staffed else float("nan"),
+    }
+
+
+def _waits_table(rows: Sequence[dict[str, float]], codes: Codes) -> pd.DataFrame:
     columns = ["served", "left", "mean_hours", "p50_hours", "p95_hours", "p99_hours", "utilisation"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(list(rows), columns=columns)
     table = table.astype(dict.fromkeys(columns[:2], "int64") | dict.fromkeys(columns[2:], "float64"))
     table.insert(0, "desk", category(np.arange(len(rows)), codes.names.desks))
     return table

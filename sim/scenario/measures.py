@@ -17,4 +17,5 @@ MEASURES: dict[str, Measure] = {
     "ban_rate": Measure("share of the joined accounts that have ever entered a state that counts as a ban"),
     "banned_share": Measure("share of the joined accounts that are in a state that counts as a ban"),
     "wrongful_ban_rate": Measure("share of the joined accounts whose first ban was wrongful"),
+    "occupancy_share": Measure("share of the joined accounts that are in a state", of_state=True),
 }

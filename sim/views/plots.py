@@ -97,6 +97,12 @@ def save_all(
         drawings["time_to_ban"] = lambda: figure_of(time_to_ban(bans, events=seen))
     if desks is not None and not desks.empty:
         drawings["desk_load"] = lambda: desk_panels(desks, events=seen)
+    return write_figures(drawings, folder, title)
+
+
+@house_style()
+def write_figures(drawings: Mapping[str, Callable[[], Figure]], folder: Path, title: str) -> list[Path]:
+    """Draw figures under a title and write each as PNG (150 dpi) and SVG; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for name, draw in drawings.items():

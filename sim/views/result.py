@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sim.errors import ResultsError, ScenarioError
-from sim.experiments.replications import Collected, Engine, Settings, run_in_memory, run_to_folder
+from sim.experiments.replications import Collected, Engine, Settings, never, run_in_memory, run_to_folder
+from sim.experiments.until import CAP, Watch, precision_of
 from sim.results.store import Stored
 from sim.scenario import Scenario, load, loads
 from sim.views import plots
@@ -140,6 +141,8 @@ def run(
     seed: int = 0,
     *,
     replications: int = 1,
+    until: str | None = None,
+    max_replications: int = CAP,
     engine: Engine = "auto",
     histories: int | None = 1000,
     out: str | os.PathLike[str] | None = None,
@@ -153,6 +156,11 @@ def run(
         A scenario, the name of one that ships, or a file.
     seed, replications, engine, histories
         See `sim.experiments.replications.Settings`.
+    until
+        Instead of `replications`: adds some until a number is known well enough, as in ``ban_rate@365 days ±0.1%`` (`sim.experiments.until`);
+        ``manifest["replications"]`` says how many it took.
+    max_replications
+        Where `until` gives up.
     out
         A results folder to write; without it the tables stay in memory.
     force
@@ -166,10 +174,12 @@ def run(
         `out` is in the way or cannot be written.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    settings = Settings(seed, replications, engine, histories)
+    watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
+    settings = Settings(seed, replications if watch is None else watch.cap, engine, histories)
+    enough = watch or never
     if out is None:
-        return Result(run_in_memory(chosen, settings), chosen)
-    return open(run_to_folder(chosen, settings, Path(out), force=force, decorate=add_figures))
+        return Result(run_in_memory(chosen, settings, enough=enough), chosen)
+    return open(run_to_folder(chosen, settings, Path(out), force=force, decorate=add_figures, enough=enough))
 
 
 def add_figures(folder: Path) -> None:

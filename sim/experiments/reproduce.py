@@ -1,0 +1,281 @@
+"""A run made again from its results folder alone, and held to it: table by table, by the hashes of their contents.
+
+It takes the manifest (seed, replications, histories) and the resolved scenario. Neither machine, nor engine, nor the number of workers may show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from operator import index
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from sim.errors import ResultsError, ScenarioError
+from sim.experiments.replications import HISTORY_ROWS, Engine, Settings, codes_of, replicate
+from sim.experiments.work import cores
+from sim.model.jit import Array
+from sim.results.columns import SUMMARY, TABLES, Column
+from sim.results.content import ContentHash
+from sim.results.manifest import manifest, versions
+from sim.results.store import Stored, Writer
+from sim.results.tables import Codes, counts_of, histories_of, tables_of
+from sim.scenario import Scenario, loads
+
+Parts = list[tuple[str, pd.DataFrame]]
+Likeness = Literal["identical", "differs", "changed after the run", "cannot be read"]
+
+_MISSING = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class ComparedTable:
+    """A table then and now.
+
+    Attributes
+    ----------
+    verdict
+        ``identical``: the hash in the manifest came out again, and the file, if it is there, holds it. ``differs``: another hash came out.
+        ``changed after the run``: the hash came out again, but the file holds something else; ``cannot be read``: or nothing that can be read.
+    rows, sha256
+        As the manifest has them; 0 and empty for a table that it does not know.
+    rows_again, sha256_again
+        As they came out.
+    """
+
+    name: str
+    verdict: Likeness
+    rows: int
+    sha256: str
+    rows_again: int
+    sha256_again: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first row that differs between the table in the folder and the one made now.
+
+    Attributes
+    ----------
+    row
+        Its number, from 0.
+    columns
+        Those that differ; empty where one of the tables has no such row.
+    then, now
+        The row in the folder and the one made now, column by column; `None` where there is none.
+    """
+
+    table: str
+    row: int
+    columns: tuple[str, ...]
+    then: Mapping[str, Any] | None
+    now: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A run made again.
+
+    Attributes
+    ----------
+    engine
+        The one that made it again.
+    difference
+        The first differing row of the first table that is not identical; `None` where all are, and where the rows in the folder cannot be read
+        or are the same.
+    versions
+        Packages whose versions differ: (then, now).
+    scenario_changed
+        Whether the resolved scenario in the folder is not the one that the manifest tells of.
+    """
+
+    folder: Path
+    engine: Engine
+    tables: tuple[ComparedTable, ...]
+    difference: Difference | None
+    versions: Mapping[str, tuple[str, str]]
+    scenario_changed: bool
+
+    @property
+    def identical(self) -> bool:
+        """Whether every table is the same."""
+        return not self.scenario_changed and all(table.verdict == "identical" for table in self.tables)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a table."""
+        return pd.DataFrame([asdict(table) for table in self.tables])
+
+
+def reproduce(
+    folder: str | os.PathLike[str],
+    *,
+    engine: Engine | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Reproduction:
+    """Make a run again from its results folder alone and compare.
+
+    Parameters
+    ----------
+    folder
+        A results folder; its tables need not be there, but without them a difference can only be told by table.
+    engine
+        By default the one that made the folder.
+    workers
+        Processors to use, by default all: for replications side by side, and for the threads of each.
+    progress
+        Told the share of the replications that are done.
+
+    Raises
+    ------
+    ResultsError
+        It is not the results folder of a run.
+    RunError
+        The run failed.
+    """
+    stored = Stored(Path(folder))
+    scenario, settings, told, unlike = _asked(stored, engine)
+    changed = hashlib.sha256(stored.scenario_text.encode()).hexdigest() != stored.manifest["scenario"]["sha256"]
+    with tempfile.TemporaryDirectory() as place, Writer(Path(place) / "again") as writer:
+        codes = codes_of(scenario)
+        again = Stored(_run_again(codes, settings, writer, workers or cores(), progress))
+        tables = tuple(
+            _compared(name, told.get(name, (0, "")), writer.hashes.get(name), stored.folder)
+            for name in dict.fromkeys((*TABLES, *told))
+        )
+        first = next((table for table in tables if table.verdict != "identical"), None)
+        difference = None if first is None else _first_difference(first, stored, again)
+    return Reproduction(stored.folder, settings.engine, tables, difference, unlike, changed)
+
+
+def _asked(
+    stored: Stored, engine: Engine | None
+) -> tuple[Scenario, Settings, dict[str, tuple[int, str]], dict[str, tuple[str, str]]]:
+    """What a folder says was run, the rows and hashes of its tables, and the versions that are others now."""
+    told = stored.manifest
+    if "experiment" in told:
+        kind = told["experiment"]
+        raise ResultsError(f"{stored.folder} holds a {kind}, not a run; the command in its manifest makes it again")
+    try:
+        kept = None if told["histories"] is None else index(told["histories"])
+        settings = Settings(index(told["seed"]), index(told["replications"]), engine or told["engine"], kept)
+        tables = {str(name): (int(table["rows"]), str(table["sha256"])) for name, table in told["tables"].items()}
+        scenario = loads(stored.scenario_text, name=str(told["scenario"]["name"]))
+        str(told["scenario"]["sha256"])
+        then = {str(package): str(version) for package, version in told["versions"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, ScenarioError) as error:
+        raise ResultsError(
+            f"{stored.folder} is not the results folder of a run: {type(error).__name__} {error}"
+        ) from error
+    now = versions()
+    unlike = {
+        package: (then.get(package, "not told"), now.get(package, "not asked for"))
+        for package in dict.fromkeys((*then, *now))
+        if then.get(package) != now.get(package)
+    }
+    return scenario, settings, tables, unlike
+
+
+def _run_again(
+    codes: Codes, settings: Settings, writer: Writer, workers: int, progress: Callable[[float], None]
+) -> Path:
+    """Run every replication on so many processors; its tables in the order of replications."""
+    at_once = min(workers, settings.replications)
+    threads = max(1, workers // at_once)
+    for done, parts in enumerate(_replications(codes, settings, at_once, threads)):
+        for name, part in parts:
+            writer.add(name, part)
+        progress((done + 1) / settings.replications)
+    no_summary = pd.DataFrame(columns=list(SUMMARY))
+    return writer.finish(manifest(codes, asdict(settings), 0.0), codes.scenario.resolved_yaml(), no_summary)
+
+
+def _replications(codes: Codes, settings: Settings, at_once: int, threads: int) -> Iterator[Parts]:
+    """The tables of each replication, in order; no more are under way than work at once."""
+    pool = ThreadPoolExecutor(at_once)
+    under_way: deque[Future[Parts]] = deque()
+    ahead = iter(range(settings.replications))
+    try:
+        for _ in range(settings.replications):
+            for replication in islice(ahead, at_once - len(under_way)):
+                under_way.append(pool.submit(_tables, codes, settings, replication, threads))
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _tables(codes: Codes, settings: Settings, replication: int, threads: int) -> Parts:
+    tally, events = replicate(codes, settings, replication, threads=threads)
+    kept = (events[first : first + HISTORY_ROWS] for first in range(0, len(events), HISTORY_ROWS))
+    histories = [("histories", histories_of(part, codes, replication)) for part in kept]
+    return [*tables_of(counts_of(tally, codes), codes, replication).items(), *histories]
+
+
+def _compared(name: str, told: tuple[int, str], again: ContentHash | None, folder: Path) -> ComparedTable:
+    """A table of the manifest beside the one made now and the one in the folder."""
+    rows, sha256 = told
+    rows_again, sha256_again = (0, "") if again is None else (again.rows, again.hexdigest())
+    verdict: Likeness = "identical"
+    if again is None or (rows, sha256) != (rows_again, sha256_again):
+        verdict = "differs"
+    elif (folder / f"{name}.parquet").exists():
+        verdict = _verdict_of_file(name, folder, sha256)
+    return ComparedTable(name, verdict, rows, sha256, rows_again, sha256_again)
+
+
+def _verdict_of_file(name: str, folder: Path, sha256: str) -> Likeness:
+    """Whether the file still holds what the manifest says; it is read and forgotten."""
+    found = ContentHash(TABLES[name])
+    try:
+        found.add(Stored(folder).table(name))
+    except (ResultsError, KeyError, ValueError, TypeError):
+        return "cannot be read"
+    return "identical" if found.hexdigest() == sha256 else "changed after the run"
+
+
+def _first_difference(table: ComparedTable, stored: Stored, again: Stored) -> Difference | None:
+    """The first row that is not the same; `None` where the rows in the folder cannot be read, or are the same."""
+    if table.name not in TABLES:
+        return None
+    try:
+        return first_difference(table.name, stored.table(table.name), again.table(table.name))
+    except (ResultsError, KeyError, ValueError, TypeError):
+        return None
+
+
+def first_difference(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Difference | None:
+    """The first row in which two tables of the same name differ; the longer one's first row too many if they do not."""
+    columns, both = TABLES[name], min(len(then), len(now))
+    unlike = {column.name: _unlike(then[column.name][:both], now[column.name][:both], column) for column in columns}
+    rows = np.flatnonzero(np.logical_or.reduce(list(unlike.values())))
+    if len(rows) == 0 and len(then) == len(now):
+        return None
+    row = int(rows[0]) if len(rows) else both
+    differing = tuple(column for column, where in unlike.items() if len(rows) and where[row])
+    here, there = (dict(frame.iloc[row]) if row < len(frame) else None for frame in (then, now))
+    return Difference(name, row, differing, here, there)
+
+
+def _unlike(then: pd.Series, now: pd.Series, column: Column) -> Array:
+    """Where two columns differ; empty cells equal one another."""
+    if column.type == "category":
+        names = pd.Index(dict.fromkeys((*then.cat.categories, *now.cat.categories)), dtype=str)
+        one, other = (column.cat.set_categories(names).cat.codes.to_numpy() for column in (then, now))
+    elif column.type == "nullable int":
+        one, other = (column.to_numpy(dtype=np.int64, na_value=_MISSING) for column in (then, now))
+    else:
+        one, other = then.to_numpy(), now.to_numpy()
+    found: Array = one != other
+    if column.type == "float":
+        found &= ~(np.isnan(one) & np.isnan(other))
+    return found

@@ -1,0 +1,166 @@
+"""Sweeps: the same runs at many parameter points, on a grid or at a Latin hypercube over the ranges.
+
+Every point runs with the same seed and the same replications. As draws are keyed to account and decision, points are paired: what differs between two
+of them is what the parameters do, hardly ever chance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sim.experiments.folders import manifest_of, publish, tasks_folder
+from sim.experiments.points import Point, grid, latin_hypercube, outcomes_at, whole
+from sim.results.store import check_target
+from sim.results.summary import summarise
+from sim.scenario import Scenario
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found.
+
+    Attributes
+    ----------
+    scenario
+        The scenario whose values were varied.
+    axes
+        Paths that were varied -> their values as written, each once, in the order given (on a grid) or of the points.
+    is_grid
+        Whether the points are all combinations of the values; otherwise they are a Latin hypercube.
+    seed, replications
+        Of every point.
+    table
+        ``point`` (from 0), a column for each path, and the columns of a summary. Limits are over replications where there are several, else over
+        accounts, where accounts never meet.
+    manifest
+        What it takes to make the same sweep again.
+    """
+
+    scenario: Scenario
+    axes: Mapping[str, tuple[str, ...]]
+    is_grid: bool
+    seed: int
+    replications: int
+    table: pd.DataFrame = field(repr=False)
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    def of(self, measure: str, segment: str | None = None, state: str = "") -> pd.DataFrame:
+        """Rows of one measure, one for each point; of all accounts together if no segment is named.
+
+        Raises
+        ------
+        ValueError
+            There are no such rows.
+        """
+        table = self.table
+        if segment is None:
+            segment = whole(self.scenario, measure)
+        rows = table[(table["measure"] == measure) & (table["segment"] == segment) & (table["state"] == state)]
+        if rows.empty:
+            known = ", ".join(dict.fromkeys(table["measure"]))
+            raise ValueError(f"no rows of {measure!r}, segment {segment!r}, state {state!r}; measures: {known}")
+        return rows.reset_index(drop=True)
+
+
+def sweep_points(
+    scenario: Scenario, axes: Mapping[str, Sequence[object]] | None = None, *, samples: int | None = None, seed: int = 0
+) -> list[Point]:
+    """Points of a sweep: a grid over `axes`, or so many `samples` of all ranges.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of every point.
+    ValueError
+        Both or neither of `axes` and `samples` are given.
+    """
+    if (axes is None) == (samples is None):
+        raise ValueError("a sweep is over values that are given, or over so many samples of the ranges: one of the two")
+    if samples is not None:
+        return latin_hypercube(scenario, samples, seed)
+    return grid(scenario, axes or {})
+
+
+def run_sweep(
+    scenario: Scenario,
+    points: Sequence[Point],
+    *,
+    is_grid: bool = True,
+    seed: int = 0,
+    replications: int = 1,
+    workers: int | None = None,
+    folder: Path | None = None,
+    progress: Progress = lambda share: None,
+) -> Swept:
+    """Run every point.
+
+    Parameters
+    ----------
+    folder
+        Where finished tasks are kept, so that a sweep that was killed goes on.
+
+    Raises
+    ------
+    TasksFailedError
+        After all others have been done, naming the points of those that failed.
+    """
+    began = time.perf_counter()
+    parts: list[pd.DataFrame] = []
+    done = outcomes_at(points, seed, replications, workers=workers, folder=folder, progress=progress)
+    for place, found in done:
+        part = summarise([outcome.measures for outcome in found], independent=found[0].independent)
+        for path, value in reversed(list(points[place].values.items())):
+            part.insert(0, path, value)
+        part.insert(0, "point", place)
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    axes = {path: tuple(dict.fromkeys(point.values[path] for point in points)) for path in points[0].values}
+    settings = {
+        "seed": seed,
+        "replications": replications,
+        "points": len(points),
+        "axes": {path: list(values) for path, values in axes.items()} if is_grid else list(axes),
+        "sampling": "grid" if is_grid else "Latin hypercube",
+    }
+    told = manifest_of("sweep", scenario, settings, {"sweep": table}, time.perf_counter() - began)
+    return Swept(scenario, axes, is_grid, seed, replications, table, told)
+
+
+def sweep_to_folder(
+    scenario: Scenario,
+    points: Sequence[Point],
+    out: Path,
+    *,
+    force: bool = False,
+    decorate: Callable[[Swept, Path], object] = lambda swept, folder: None,
+    **settings: Any,
+) -> Swept:
+    """Run a sweep into a results folder, which appears whole or not at all; one that was killed goes on where it was.
+
+    Parameters
+    ----------
+    decorate
+        Called with what was found and the folder before it is put in its place: adds figures.
+    settings
+        As for `run_sweep`.
+
+    Raises
+    ------
+    ResultsError
+        The folder is in the way or cannot be written.
+    TasksFailedError
+        Some tasks failed; the finished ones are kept for the next time.
+    """
+    check_target(out, force=force)
+    swept = run_sweep(scenario, points, folder=tasks_folder(out), **settings)
+    tables = {"sweep": swept.table}
+    publish(out, swept.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(swept, folder))
+    return swept

@@ -1,0 +1,229 @@
+"""Tasks give the same outcomes wherever and however often they run: by any number of workers, after a kill, on a cluster that loses a worker."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.errors import RunError
+from sim.experiments import cluster, work
+from sim.experiments.replications import Settings, run_in_memory
+from sim.experiments.work import Outcome, Task, TasksFailedError, perform, run_tasks, tasks_of
+from sim.results.tables import BAN_COLUMNS
+from sim.scenario import Scenario, load
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+
+
+def golden(name: str) -> Scenario:
+    """One of the golden scenarios."""
+    return load(GOLDEN / f"{name}.yaml")
+
+
+@cache
+def some_tasks() -> tuple[Task, ...]:
+    """Three scenarios, some replications each."""
+    return tuple(task for name in ("desk", "strikes", "timeline") for task in tasks_of(golden(name), 3, range(4)))
+
+
+@cache
+def wanted() -> tuple[str, ...]:
+    """Their outcomes, one after the other."""
+    return tuple(perform(task, 1).to_json() for task in some_tasks())
+
+
+def found(**where: Any) -> list[str]:
+    """Their outcomes by a scheduler; they come in the order of the tasks."""
+    done = list(run_tasks(some_tasks(), **where))
+    assert [task for task, _ in done] == list(some_tasks())
+    return [outcome.to_json() for _, outcome in done]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, None])
+def test_workers_do_not_show(workers: int | None) -> None:
+    """Any number of them gives the same outcomes, in order."""
+    assert found(workers=workers) == list(wanted())
+
+
+@pytest.mark.parametrize("name", ["desk", "strikes", "timeline"])
+def test_outcome_is_that_of_a_run(name: str) -> None:
+    """Measures and curves of a task are those of the tables of the same replication of a run."""
+    run = run_in_memory(golden(name), Settings(3, 1, "auto", 0))
+    outcome = perform(tasks_of(golden(name), 3, [0])[0])
+    values = {(row.measure, row.segment, row.state): row.value for row in run.summary.itertuples()}
+    assert {tuple(measure[:3]): value.value for measure, value in outcome.measures.items()} == pytest.approx(
+        values, rel=0, abs=0, nan_ok=True
+    )
+    bans, occupancy = run.table("bans"), run.table("occupancy")
+    assert outcome.bans.reshape(-1, 4).tolist() == bans[list(BAN_COLUMNS)].to_numpy().tolist()
+    assert outcome.occupancy.ravel().tolist() == occupancy["accounts"].tolist()
+    assert outcome.independent == (name != "desk")
+
+
+def test_outcome_survives_its_text() -> None:
+    """Values that are not numbers, too."""
+    outcome = perform(some_tasks()[0], 1)
+    measure = next(iter(outcome.measures))
+    odd = replace(outcome, measures={**outcome.measures, measure: work.Value(math.nan)})
+    again = Outcome.from_json(odd.to_json())
+    assert math.isnan(again.measures[measure].value)
+    assert again.to_json() == odd.to_json()
+    assert again.bans.dtype == outcome.bans.dtype
+
+
+def test_kept_outcomes_are_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is not done again; what cannot be read is; nothing half-written stays."""
+    assert found(folder=tmp_path, workers=2) == list(wanted())
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {f"{task.key}.json" for task in some_tasks()}
+    broken = some_tasks()[5]
+    text = (tmp_path / f"{broken.key}.json").read_text()
+    (tmp_path / f"{broken.key}.json").write_text(text[: len(text) // 2])
+    done: list[Task] = []
+
+    def counted(task: Task, threads: int | None = None) -> Outcome:
+        done.append(task)
+        return perform(task, threads)
+
+    monkeypatch.setattr(work, "perform", counted)
+    assert found(folder=tmp_path) == list(wanted())
+    assert done == [broken]
+
+
+def test_key_knows_what_decides() -> None:
+    """Scenario, seed and replication have a part in the name under which an outcome is kept, the engine has none."""
+    task = some_tasks()[0]
+    assert replace(task, engine="process", point="other").key == task.key
+    others = [replace(task, seed=4), replace(task, replication=9), replace(task, scenario=task.scenario + "\n")]
+    assert len({task.key, *(other.key for other in others)}) == 4
+
+
+def test_failure_names_its_point_and_loses_nothing(tmp_path: Path) -> None:
+    """The others are handed on and kept; the error comes last."""
+    tasks = list(some_tasks()[:4])
+    tasks[1] = Task("rate=7", "schema: 1\n", 3, 17)
+    tasks[2] = replace(tasks[2], seed=-1, point="seed=-1")
+    shares: list[float] = []
+    done: list[Task] = []
+    coming = run_tasks(tasks, workers=2, folder=tmp_path, progress=shares.append)
+    with pytest.raises(TasksFailedError, match="2 of the tasks failed") as caught:
+        done.extend(task for task, _ in coming)
+    assert done == [tasks[0], tasks[3]]
+    assert "rate=7, replication 17: ScenarioError: " in str(caught.value)
+    assert "seed=-1, replication 2: ValueError: seed must not be negative" in str(caught.value)
+    assert [task for task, _ in caught.value.failures] == tasks[1:3]
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_more_is_done_than_can_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first outcome is looked at, only so many others are made."""
+    outcome = perform(some_tasks()[0], 1)
+    done: list[Task] = []
+    monkeypatch.setattr(work, "perform", lambda task, threads: done.append(task) or outcome)
+    many = [replace(some_tasks()[0], replication=number) for number in range(100)]
+    coming = run_tasks(many, workers=2)
+    next(coming)
+    time.sleep(0.1)
+    assert len(done) <= 2 * work.LOOK_AHEAD
+    assert len(list(coming)) == 99
+
+
+def test_nothing_to_do() -> None:
+    """No tasks, no outcomes."""
+    assert list(run_tasks([])) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """SIGKILL at 20 random moments; each time the next run gives the outcomes of an undisturbed one."""
+    script = Path(__file__).with_name("kill_and_resume.py")
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, script, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=here, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["same"] == [True] * 20
+    assert sum(0 < count < 12 for count in told["left"]) >= 10, "the kills came too early or too late"
+
+
+needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="needs distributed (extra `cluster`)")
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two worker processes on loopback: its address, and the workers."""
+    told = tmp_path / "scheduler.json"
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    started = [subprocess.Popen([*command, "--no-dashboard", "--scheduler-file", str(told)], **quiet)]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(told), "--no-nanny"]
+    worker += ["--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path)]
+    try:
+        started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
+        give_up = time.monotonic() + 60
+        while not told.exists() or not told.read_text():
+            assert time.monotonic() < give_up, "no scheduler"
+            time.sleep(0.05)
+        yield json.loads(told.read_text())["address"], started[1:]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@needs_dask
+def test_cluster_that_loses_a_worker(
+    dask: tuple[str, list[subprocess.Popen[bytes]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real scheduler, two workers on loopback, one killed half-way: the same outcomes; a task that fails there is named."""
+    address, workers = dask
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 60)
+    kept = tmp_path / "kept"
+    seen = []
+    for task, outcome in run_tasks(some_tasks(), cluster=address, folder=kept):
+        seen.append((task, outcome.to_json()))
+        if len(seen) == len(some_tasks()) // 3:
+            workers[0].kill()
+    assert seen == list(zip(some_tasks(), wanted(), strict=True))
+    assert workers[0].wait() != 0
+    assert len(list(kept.glob("*.json"))) == len(some_tasks())
+    tasks = [some_tasks()[0], Task("rate=7", "schema: 1\n", 3, 17)]
+    with pytest.raises(TasksFailedError, match=r"rate=7, replication 17: ScenarioError"):
+        list(run_tasks(tasks, cluster=address))
+
+
+@needs_dask
+def test_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said where none answers."""
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.3)
+    with pytest.raises(RunError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        list(run_tasks(some_tasks(), cluster="tcp://127.0.0.1:1"))
+
+
+def test_worker_with_other_versions() -> None:
+    """Its outcomes could differ, so that it must not work."""
+    mine = cluster._versions()
+    assert cluster._there(len, "abc", mine) == 3
+    with pytest.raises(RunError, match=r"a worker of the cluster has .* this machine has numpy 1\.0: outcomes"):
+        cluster._there(len, "abc", (mine[0], "numpy 1.0", *mine[2:]))
+
+
+def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(RunError, match=r"enforcement-sim\[cluster\]"):
+        list(run_tasks(some_tasks(), cluster="tcp://127.0.0.1:1"))
