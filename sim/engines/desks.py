@@ -15,7 +15,8 @@ from sim.engines.calendar import DATE, Calendar, cancel, new_calendar, next_date
 from sim.engines.heap import STANDING, Heap, new_heap, push, remove, reorder
 from sim.engines.live import AT_DESK, LATER, finish, live
 from sim.engines.tally import Tally, served
-from sim.model.account import begin_service, is_limited
+from sim.model.account import is_limited
+from sim.model.events import begin_service
 from sim.model.jit import NEVER, Array, compiled, inlined
 from sim.model.tables import END, Tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.engines.tally import Tally, log_is_full, moved, served, stayed_until
-from sim.model import account as law_of
+from sim.model import events
 from sim.model.account import (
     DECIDE,
     EXIT,
@@ -15,6 +15,9 @@ from sim.model.account import (
     SERVICE_START,
     STAYED,
     VIOLATE,
+    born,
+    is_limited,
+    next_event,
 )
 from sim.model.jit import NEVER, Array, inlined
 from sim.model.tables import END, Tables
@@ -27,27 +30,27 @@ LATER, AT_DESK, NEEDS_STRIKES, NEEDS_LOG = range(4)
 def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, what: int, now: int) -> int:
     """Apply one event; returns the move or `STAYED`."""
     if what == EXIT:
-        return law_of.leave_by_exit(law, me, entries, now)
+        return events.leave_by_exit(law, me, entries, now)
     if what == VIOLATE:
-        kind, severity, detected = law_of.violate(law, me, now)
+        kind, severity, detected = events.violate(law, me, now)
         tally.violations[me.segment, kind, severity, 1 if detected else 0] += 1
-        if me.case_at > now or not law_of.room_for_strike(law, me, strikes, now):
+        if me.case_at > now or not events.room_for_strike(law, me, strikes, now):
             return STAYED
-        return law_of.decide(law, me, entries, strikes, now)  # no delay: nothing comes between violation and decision
+        return events.decide(law, me, entries, strikes, now)  # no delay: nothing comes between violation and decision
     if what == DECIDE:
-        return law_of.decide(law, me, entries, strikes, now)
+        return events.decide(law, me, entries, strikes, now)
     if what == RESTART:
-        return law_of.restart(law, me, entries, now)
+        return events.restart(law, me, entries, now)
     if what == SERVICE_START:
-        entered_service = law_of.begin_service(law, me, entries, now)
+        entered_service = events.begin_service(law, me, entries, now)
         served(law, tally, me, now, entered_service)
         return STAYED
     if what == SERVICE_END:
-        return law_of.end_service(law, me, entries, now)
+        return events.end_service(law, me, entries, now)
     if what == PHASE:
-        law_of.turn_phase(law, me, now)
+        events.turn_phase(law, me, now)
         return STAYED
-    return law_of.hit_by_wave(law, me, entries, now)
+    return events.hit_by_wave(law, me, entries, now)
 
 
 @inlined
@@ -65,14 +68,14 @@ def live(
         the time of an event that was not applied: make room and call again.
     """
     while True:
-        at, what = law_of.next_event(law, me)
+        at, what = next_event(law, me)
         if at < now:
             at = now
         if at > until:
             return LATER, at
         if me.logged != 0 and log_is_full(tally):
             return NEEDS_LOG, at
-        if what == DECIDE and not law_of.room_for_strike(law, me, strikes, at):
+        if what == DECIDE and not events.room_for_strike(law, me, strikes, at):
             return NEEDS_STRIKES, at
         now = at
         state = me.state
@@ -81,7 +84,7 @@ def live(
         if move != STAYED:
             stayed_until(tally, me, state, entered, now)
             moved(law, tally, me, entries, move, now)
-            if stop_at_desk and law_of.is_limited(law, me):
+            if stop_at_desk and is_limited(law, me):
                 return AT_DESK, now
     return LATER, NEVER
 
@@ -92,7 +95,7 @@ def start(
 ) -> None:
     """The account joins and is counted; `entries` must be all zero, and the log must have room (`log_is_full`) if it is logged."""
     me.logged = 1 if logged else 0
-    move = law_of.born(law, me, entries, segment, account, joins)
+    move = born(law, me, entries, segment, account, joins)
     moved(law, tally, me, entries, move, joins)
 
 

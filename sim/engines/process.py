@@ -28,7 +28,8 @@ from simpy.resources.base import BaseResource, Put
 from sim.engines.live import LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
 from sim.engines.scan import scan
 from sim.engines.tally import Tally, is_logged, served
-from sim.model.account import ACCOUNT, begin_service, is_limited, join_time
+from sim.model.account import ACCOUNT, is_limited, join_time
+from sim.model.events import begin_service
 from sim.model.jit import Array, compiled, entry_point
 from sim.model.tables import END, Tables
 

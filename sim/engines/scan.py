@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sim.engines.tally import BUSY, Tally, interval, stayed_until
-from sim.model import account as law_of
-from sim.model.account import PHASE
+from sim.model import events
+from sim.model.account import PHASE, born, is_limited, join_time, next_event
 from sim.model.jit import Array, compiled, inlined
 from sim.model.tables import END, START, Tables
 
@@ -15,16 +15,16 @@ from sim.model.tables import END, START, Tables
 def is_idle(law: Tables, me: Any, entries: Array, segment: int, account: int, joins: int) -> bool:
     """Whether nothing happens to an account up to the end, beyond its joining. `me` and `entries` are scratch memory."""
     entries[:] = 0
-    law_of.born(law, me, entries, segment, account, joins)
-    if law_of.is_limited(law, me):
+    born(law, me, entries, segment, account, joins)
+    if is_limited(law, me):
         return False
     while True:
-        at, what = law_of.next_event(law, me)
+        at, what = next_event(law, me)
         if at > law.constants[END]:
             return True
         if what != PHASE:
             return False
-        law_of.turn_phase(law, me, at)
+        events.turn_phase(law, me, at)
 
 
 @inlined
@@ -64,7 +64,7 @@ def scan(
     listed = 0
     account = first
     while account < last and listed < len(found):
-        joins = law_of.join_time(law, segment, account)
+        joins = join_time(law, segment, account)
         if joins <= law.constants[END]:
             wanted = account < keep_below or (keep_below == BUSY and joins > 0)
             if wanted or not is_idle(law, me, entries, segment, account, joins):
