@@ -144,7 +144,7 @@ def _tell_if_compiling() -> None:
     from sim.model.jit import is_compiled_before
 
     if not is_compiled_before():
-        print("First run with these sources: compiling, once, for about half a minute …", file=sys.stderr, flush=True)
+        print("First run with these sources: compiling, once, for some twenty seconds …", file=sys.stderr, flush=True)
 
 
 @contextmanager

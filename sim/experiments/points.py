@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from sim.errors import Fault, ScenarioError
 from sim.experiments.work import Outcome, run_tasks, tasks_of
@@ -245,6 +244,8 @@ def latin_hypercube(scenario: Scenario, count: int, seed: int) -> list[Point]:
     """
     if not 1 <= count <= MAX_POINTS:
         raise ValueError(f"a sample has 1 to {MAX_POINTS:,} points, found {count}")
+    from scipy.stats import qmc  # takes half a second, which a plain run need not spend
+
     sampler = qmc.LatinHypercube(len(ranges_of(scenario)), seed=np.random.default_rng([seed, 1979]))
     return points_at(scenario, sampler.random(count))
 

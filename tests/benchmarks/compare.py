@@ -99,7 +99,7 @@ def _command(*arguments: str, cache: str | None = None) -> tuple[float, float, s
         )
         seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return seconds, peak, done.stdout + done.stderr
+    return seconds, peak, done.stderr + done.stdout
 
 
 def platform() -> None:
