@@ -75,6 +75,7 @@ UNDRAWN = -1.0
 
 @inlined
 def draw(law: Tables, me: Any, code: int, occurrence: int) -> float:
+    """Uniform number of one draw of the account (law, "Random numbers")."""
     return uniform(law.key, law.segments[me.segment].code, me.account, code, occurrence)
 
 
@@ -107,6 +108,7 @@ def _due(to_go: float, hazard: float, now: int) -> int:
 
 @inlined
 def hazard_now(law: Tables, me: Any) -> float:
+    """Violations per microsecond in the state and phase the account is in (law, "Violations")."""
     kinds = law.rates.shape[2]
     if kinds == 0:
         return 0.0

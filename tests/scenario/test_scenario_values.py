@@ -61,7 +61,8 @@ def test_draws_replace_ranges(scenario: Scenario) -> None:
 
 def test_draws_at_the_corners_are_valid(scenario: Scenario) -> None:
     for end in ("low", "best", "high"):
-        scenario.drawn({path: getattr(found, end) for path, found in scenario.ranges().items()})
+        drawn = scenario.drawn({path: getattr(found, end) for path, found in scenario.ranges().items()})
+        assert loads(drawn.resolved_yaml()) == drawn
 
 
 def test_a_drawn_table_keeps_its_proportions() -> None:
