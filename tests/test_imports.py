@@ -91,7 +91,7 @@ def test_circles_are_seen() -> None:
     """A test of the test: relative imports, imports of a module from its package, and imports inside functions are found."""
     assert "sim.scenario.files" in IMPORTS["sim.scenario"]
     assert "sim.model.account" in IMPORTS["sim.engines.live"]
-    assert "sim.views.description" in IMPORTS["sim.cli"]
+    assert "sim.views.description" in IMPORTS["sim.cli.files"]
     assert {"sim.views.plots", "matplotlib.axes"} <= IMPORTS["sim.views.result"]
 
 

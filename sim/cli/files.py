@@ -1,0 +1,82 @@
+"""Verbs about scenario files: `validate`, `show`, `schema`, `list`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import BAD_INPUT, ScenarioArgument, app, load, say
+from sim.errors import ScenarioError
+
+
+@app.command()
+def validate(
+    scenarios: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that ship.")],
+) -> None:
+    """Check scenario files; all faults of all files are reported."""
+    faults: list[str] = []
+    for source in scenarios:
+        try:
+            loaded = load(source)
+        except ScenarioError as error:
+            faults.append(str(error))
+        else:
+            accounts = sum(segment.accounts for segment in loaded.spec.segments.values())
+            say(f"{source}: valid; {accounts:,} accounts, {len(loaded.spec.ladder.states)} states")
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def show(
+    scenario: ScenarioArgument,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the whole file: defaults and inherited values written out.")
+    ] = False,
+) -> None:
+    """Show a scenario: states, exits and parameters as tables, and the ladder as a Mermaid diagram."""
+    loaded = load(scenario)
+    if resolved:
+        print(loaded.resolved_yaml(), end="")
+        return
+    from rich.console import Console
+
+    from sim.views.description import mermaid, tables
+
+    console = Console(highlight=False)
+    console.print(loaded.spec.title, markup=False, style="bold")
+    for table in tables(loaded):
+        console.print()
+        console.print(table, markup=False)
+    print(f"\n```mermaid\n{mermaid(loaded)}\n```")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, from which editors complete and check."""
+    import json
+
+    from sim.scenario import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """List the scenarios that come with the package."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sim.scenario import shipped
+
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("name", "title", "accounts", "days"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("accounts", "days") else "left")
+    for name in sorted(shipped()):
+        spec = load(name).spec
+        accounts = sum(segment.accounts for segment in spec.segments.values())
+        table.add_row(name, spec.title, f"{accounts:,}", f"{spec.end_us / 86_400e6:g}")
+    Console(highlight=False).print(table, markup=False)

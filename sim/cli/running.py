@@ -1,0 +1,196 @@
+"""Verbs that run one scenario: `run`, `bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sim.cli.common import (
+    UNDECIDED,
+    ScenarioArgument,
+    app,
+    check_engine,
+    check_scale,
+    interruptible,
+    load,
+    percent,
+    progress_bar,
+    say,
+    tell_if_compiling,
+)
+
+if TYPE_CHECKING:
+    from sim.scenario import Scenario
+    from sim.views.result import Result
+
+
+@app.command()
+def run(
+    scenario: ScenarioArgument,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
+    replications: Annotated[int, typer.Option(min=1, help="Independent replications.")] = 1,
+    until: Annotated[
+        str | None, typer.Option(help="As many replications as it takes to know a number: 'ban_rate@365 days ±0.1%'.")
+    ] = None,
+    max_replications: Annotated[int, typer.Option(min=2, help="Where --until gives up.")] = 1000,
+    engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
+    scale: Annotated[
+        float | None, typer.Option(help="Keep this share of every segment and of limited desks' reviewers, e.g. 0.001.")
+    ] = None,
+    histories: Annotated[
+        str, typer.Option(help="Keep histories of the first N accounts of each segment: all, none or N.")
+    ] = "1000",
+    out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>].")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write the tables as CSV beside the Parquet.")] = False,
+    draws: Annotated[
+        int | None, typer.Option(min=2, help="Sample all ranges so often: bands from parameters and from chance.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Run a scenario: tables, figures, summary and manifest in one folder."""
+    kept = _histories(histories)
+    check_engine(engine)
+    check_scale(scale)
+    if until is not None and replications != 1:
+        raise typer.BadParameter("one or the other", param_hint="--until and --replications")
+    loaded = load(scenario)
+    chosen = loaded if scale is None else loaded.scaled(scale)
+    if draws is not None:
+        if engine != "auto":
+            raise typer.BadParameter("--draws takes the compiled engine", param_hint="--engine")
+        _run_draws(chosen, draws, out, seed=seed, replications=replications, force=force, quiet=quiet)
+        return
+    folder = out or Path("results") / chosen.name
+
+    from sim.results.store import check_target
+
+    check_target(folder, force=force)
+
+    from sim.experiments.replications import Settings, never, run_to_folder
+    from sim.experiments.until import Watch, precision_of
+    from sim.views.result import add_figures
+    from sim.views.result import open as open_results
+
+    watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
+    settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
+    if not quiet and scale is not None:
+        say(_scale_text(loaded, chosen, scale))
+    if not quiet:
+        tell_if_compiling()
+    with interruptible(), progress_bar(f"Running {chosen.name}", quiet) as progress:
+        told, enough = (progress, never) if watch is None else (watch.share(progress), watch)
+        options: dict[str, Any] = {"force": force, "csv": csv, "progress": told, "decorate": add_figures}
+        done = run_to_folder(chosen, settings, folder, enough=enough, **options)
+    if not quiet:
+        _print_result(open_results(done), folder)
+    if watch is not None:
+        if not quiet:
+            say(str(watch))
+        if not watch.reached:
+            raise typer.Exit(UNDECIDED)
+
+
+def _histories(text: str) -> int | None:
+    if text == "all":
+        return None
+    if text == "none":
+        return 0
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise typer.BadParameter(f"found {text!r}; allowed: all, none or a whole number", param_hint="--histories")
+
+
+def _scale_text(full: Scenario, scaled: Scenario, scale: float) -> str:
+    before = sum(segment.accounts for segment in full.spec.segments.values())
+    after = sum(segment.accounts for segment in scaled.spec.segments.values())
+    told = f"Scaled to {100 * scale:g} %: the first {after:,} of {before:,} accounts"
+    desks = [
+        f"{name} {desk.reviewers} of {full.spec.desks[name].reviewers} reviewers"
+        for name, desk in scaled.spec.desks.items()
+        if desk.reviewers is not None
+    ]
+    counts = [
+        f"order {name} {wave.count} of {full.spec.waves[name].count} accounts"
+        for name, wave in scaled.spec.waves.items()
+        if wave.count is not None
+    ]
+    return "; ".join((told, *desks, *counts)) + "."
+
+
+def _run_draws(scenario: Scenario, draws: int, out: Path | None, *, force: bool, quiet: bool, **settings: Any) -> None:
+    """Sample all ranges into a results folder."""
+    folder = out or Path("results") / f"{scenario.name}_draws"
+    from sim.views import ranges
+
+    if not quiet:
+        tell_if_compiling()
+    with interruptible(), progress_bar(f"{draws} draws of {scenario.name}", quiet) as progress:
+        found = ranges.draws(scenario, draws, out=folder, force=force, progress=progress, **settings)
+    if not quiet:
+        say(f"{found.sentence()}\nTables, figure and manifest are in {folder}")
+
+
+HEADLINES = ("ban_rate", "banned_share", "wrongful_ban_rate")
+
+
+def _print_result(result: Result, folder: Path) -> None:
+    """The headline numbers by segment, the desks, and where everything lies."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(result.scenario.spec.title, style="bold", markup=False)
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("segment", no_wrap=True)
+    table.add_column("ever banned", justify="right")
+    table.add_column("95 % limits", style="dim", no_wrap=True)
+    table.add_column("at the end", justify="right")
+    table.add_column("wrongly", justify="right")
+    rows = {(row["measure"], row["segment"]): row for row in result.summary.to_dict("records") if not row["state"]}
+    for segment in (segment for measure, segment in rows if measure == HEADLINES[0]):
+        rate, banned, wrong = (rows[measure, segment] for measure in HEADLINES)
+        limits = "" if rate["low"] != rate["low"] else f"{percent(rate['low'])} to {percent(rate['high'])}"
+        values = percent(rate["value"]), limits, percent(banned["value"]), percent(wrong["value"])
+        table.add_row(segment or "all", *values)
+    console.print(table)
+    for line in _desk_lines(result):
+        console.print(line, markup=False)
+    console.print(_run_text(result, folder), markup=False, soft_wrap=True)
+
+
+def _desk_lines(result: Result) -> Iterator[str]:
+    """One line for each desk, the mean over replications."""
+    rows = {(row["measure"], row["state"]): row["value"] for row in result.summary.to_dict("records")}
+    for desk in result.scenario.spec.desks:
+        served, waited, most = (rows[f"desk_{measure}", desk] for measure in ("served", "mean_wait", "p95_wait"))
+        waits = f", mean wait {waited:.3g} h, 95 % within {most:.3g} h" if waited == waited else ""
+        yield f"desk {desk}: served {round(served):,}{waits}"
+
+
+def _run_text(result: Result, folder: Path) -> str:
+    """What was done, how long it took, and where it lies."""
+    moves = result.transitions
+    made = int(moves.loc[moves["cause"] != "joined", "transitions"].sum())
+    joined = int(moves.loc[moves["cause"] == "joined", "transitions"].sum())
+    told = f"{joined:,} accounts and {made:,} transitions in {result.manifest['wall_seconds']:.1f} s"
+    return f"{told}. Tables, figures and manifest are in {folder}"
+
+
+@app.command()
+def bench(
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 5,
+) -> None:
+    """Time both engines and the idle scan on this machine, in one run."""
+    from sim.experiments.bench import bench as timings
+
+    tell_if_compiling()
+    found = []
+    for timing in timings(repeats):
+        found.append(timing)
+        say(f"{timing.name:<36} {timing.per_second / 1e6:10.3f} million {timing.unit} per second")
+    simpy, compiled = found[0], max(found[1:-2], key=lambda timing: timing.per_second)
+    say(f"{'ratio of the engines on the ladder':<36} {compiled.per_second / simpy.per_second:10.0f}")
