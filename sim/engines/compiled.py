@@ -25,12 +25,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sim.engines.ahead import fill, note_use, plan, uses
 from sim.engines.desks import MERGED, finish_all, invite, merge, new_crowd
-from sim.engines.idle import Tests, count_idle, draw_ahead, flag_candidates, idle_tests
+from sim.engines.idle import Tests, count_idle, flag_candidates, idle_tests
 from sim.engines.live import AT_DESK, LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
 from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like, is_logged, log_is_full
 from sim.model.account import ACCOUNT, is_limited, join_time
-from sim.model.jit import Array, compiled, inlined
+from sim.model.jit import Array, compiled, inlined, use_widest_vectors
 from sim.model.tables import END, Tables, is_coupled
 
 Keep = Callable[[Array], None]
@@ -39,6 +40,8 @@ SHARD = 1 << 22
 """Accounts of one shard, at most."""
 BLOCK = 1024
 """Accounts whose random words are drawn at once."""
+PILOT = 1024
+"""Accounts of a shard that are lived before it is decided which draws to make ahead."""
 BUSY_PER_CALL = 1 << 15
 """Accounts lived before a thread looks up from its work: it can then be stopped, and says how far it is."""
 STRIKES_AT_FIRST = 8
@@ -58,6 +61,7 @@ def _live_range(
     tests: Tests,
     flags: Array,
     progress: Array,
+    used: Array,
     last: int,
     keep_below: int,
     kept: _Kept,
@@ -71,6 +75,7 @@ def _live_range(
     status
         `DONE`, `PAUSED`, or why an account stopped (`sim.engines.live`).
     """
+    use_widest_vectors()
     segment = progress[SEGMENT]
     account = progress[ACCOUNT_NEXT]
     end = law.constants[END]
@@ -85,7 +90,7 @@ def _live_range(
                 progress[ACCOUNT_NEXT] = account
                 continue
             if law.ahead.shape[1] > 0:
-                draw_ahead(law, tests, segment, account)
+                fill(law, segment, account)
         if flags[account - progress[BLOCK_FIRST]] != 0:
             joins = join_time(law, segment, account)
             if joins <= end:
@@ -94,7 +99,7 @@ def _live_range(
                         return NEEDS_LOG
                     for state in range(len(entries)):
                         entries[state] = 0
-                    me.lane = account - progress[BLOCK_FIRST] + 1
+                    me.lane = account - progress[BLOCK_FIRST]
                     start(law, tally, me, entries, segment, account, joins, is_logged(account, keep_below))
                     progress[UNDER_WAY] = 1
                     progress[REACHED] = joins
@@ -109,6 +114,8 @@ def _live_range(
                     else:
                         progress[REACHED] = at
                         return status
+                if law.ahead.shape[1] == 0:
+                    note_use(law, me, entries, used)
                 progress[UNDER_WAY] = 0
                 busy += 1
         account += 1
@@ -123,7 +130,6 @@ def _keep(kept: _Kept, me: Any, entries: Array, strikes: Array, progress: Array,
     """Remember an account that has come before a limited desk at time `at`."""
     place = progress[KEPT]
     kept.accounts[place] = me
-    kept.accounts[place].lane = 0
     for state in range(len(entries)):
         kept.entries[place, state] = entries[state]
     for strike in range(me.held):
@@ -145,7 +151,7 @@ class _Kept(NamedTuple):
 def _new_kept(rows: int, states: int, strikes: int) -> _Kept:
     return _Kept(
         np.zeros(rows, ACCOUNT),
-        np.zeros((rows, states), np.int32),
+        np.zeros((rows, states), np.uint32),
         np.zeros((rows, strikes), np.int64),
         np.zeros(rows, np.int64),
     )
@@ -170,11 +176,12 @@ class _Shard:
     def __init__(
         self, law: Tables, segment: int, first: int, last: int, keep_below: int, tests: Tests, coupled: bool
     ) -> None:
-        self.law = law._replace(ahead=np.zeros((law.ahead.shape[0], tests.ahead_count, BLOCK)))
-        self.last, self.keep_below, self.tests = last, keep_below, tests
+        self.law = law
+        self.first, self.last, self.keep_below, self.tests = first, last, keep_below, tests
+        self.pilot_last, self.used = min(first + PILOT, last), uses(law)
         states = law.states.shape[1]
         self.me = np.zeros(1, ACCOUNT)
-        self.entries = np.zeros(states, np.int32)
+        self.entries = np.zeros(states, np.uint32)
         self.strikes = np.zeros(STRIKES_AT_FIRST, np.int64)
         self.flags = np.zeros(BLOCK, np.uint8)
         self.progress = np.array([segment, first, 0, 0, -BLOCK, 0], np.int64)
@@ -183,6 +190,7 @@ class _Shard:
 
     def work(self, tally: Tally, keep: Keep) -> int:
         """Live some accounts; returns how many are left."""
+        piloting = int(self.progress[ACCOUNT_NEXT]) < self.pilot_last
         status = _live_range(
             self.law,
             tally,
@@ -192,7 +200,8 @@ class _Shard:
             self.tests,
             self.flags,
             self.progress,
-            self.last,
+            self.used,
+            self.pilot_last if piloting else self.last,
             self.keep_below,
             self.kept,
         )
@@ -206,7 +215,11 @@ class _Shard:
             self.kept = self.kept._replace(strikes=widened(self.kept.strikes, width))
         elif status == NEEDS_LOG or tally.logged[0] > LOG_ROOM // 2:
             flush(tally, keep)
-        return 0 if status == DONE else self.last - int(self.progress[ACCOUNT_NEXT])
+        if piloting and status == DONE:
+            depth = plan(self.law, self.used, self.pilot_last - self.first)
+            self.law = self.law._replace(ahead=np.zeros((len(depth), int(depth.max(initial=0)), BLOCK)), depth=depth)
+            self.progress[BLOCK_FIRST] = -BLOCK
+        return self.last - int(self.progress[ACCOUNT_NEXT])
 
 
 def flush(tally: Tally, keep: Keep) -> None:

@@ -13,15 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.engines.tally import Tally, add_product
-from sim.model.draws import philox, unit
+from sim.model.draws import philox
 from sim.model.durations import share_within
 from sim.model.jit import Array, inlined
 from sim.model.tables import END, START, VIOLATION, Tables
 
 _WORDS = 2.0**32
-WORTH_DRAWING_AHEAD = 0.3
-"""Violations to be expected of an account from which on draws are made ahead."""
-MOST_AHEAD = 8
 _ZERO = np.uint64(0)
 
 
@@ -41,10 +38,6 @@ class Tests(NamedTuple):
     simple: Array
     codes: Array
     limits: Array
-    ahead: Array
-    """(M,) int64: which of `sim.model.tables.AHEAD` are worth making ahead for a whole block, because many accounts are lived."""
-    ahead_count: int
-    """How many of each."""
 
 
 def _limit(chance: float) -> int:
@@ -58,7 +51,7 @@ def idle_tests(law: Tables, segment: int) -> Tests:
     state = law.states[0, start]
     never = row["joins_to"] <= 0 and row["propensity_sigma"] <= 0 and row["audience"] < 0
     if not never or state["desk"] >= 0 or bool((law.states["restart"][:, start] >= 0).any()):
-        return Tests(np.zeros(1, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32), *_ahead(law, segment))
+        return Tests(np.zeros(1, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32))
     codes: list[int] = []
     limits: list[int] = []
     hazard = _integrated_hazard(law, segment)
@@ -73,17 +66,7 @@ def idle_tests(law: Tables, segment: int) -> Tests:
         if wave["segment"] == segment and wave["at"] <= end and law.wave_moves[number, start] >= 0:
             codes.append(int(wave["code"]))
             limits.append(_limit(float(wave["cut"])))
-    return Tests(np.ones(1, np.uint8), np.array(codes, np.uint64), np.array(limits, np.uint32), *_ahead(law, segment))
-
-
-def _ahead(law: Tables, segment: int) -> tuple[Array, int]:
-    """Draws of the violation clock to make ahead: those that decide anything, for as many violations as an account is likely to commit."""
-    hazard = _integrated_hazard(law, segment)
-    if hazard < WORTH_DRAWING_AHEAD:
-        return np.zeros(0, np.int64), 0
-    severities, detections = law.kinds["severity_count"] > 1, law.kinds["detection"] < 1.0
-    decides = np.array([True, law.kinds.shape[1] > 1, severities.any(), detections.any()])
-    return np.flatnonzero(decides), min(MOST_AHEAD, int(hazard) + 2)
+    return Tests(np.ones(1, np.uint8), np.array(codes, np.uint64), np.array(limits, np.uint32))
 
 
 def _integrated_hazard(law: Tables, segment: int) -> float:
@@ -122,21 +105,6 @@ def flag_candidates(
     for i in range(count):
         candidates += flags[i]
     return count - candidates
-
-
-@inlined
-def draw_ahead(law: Tables, tests: Tests, segment: int, first: int) -> None:
-    """Make the draws of the violation clock for a block of accounts, several at a time."""
-    code = law.segments[segment].code
-    begin = np.uint64(first)
-    k0 = law.key[0]
-    k1 = law.key[1]
-    for draw in tests.ahead:
-        name = law.codes[draw + VIOLATION]
-        for number in range(tests.ahead_count):
-            for lane in range(law.ahead.shape[2]):
-                x0, x1, _, _ = philox(begin + np.uint64(lane), code, name, np.uint64(number), k0, k1)
-                law.ahead[draw, number, lane] = unit(x0, x1)
 
 
 @inlined

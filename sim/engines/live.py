@@ -54,6 +54,19 @@ def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, w
 
 
 @inlined
+def step(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, what: int, now: int) -> bool:
+    """Apply the account's next event, and count it; returns whether it entered a state."""
+    state = me.state
+    entered = me.entered
+    move = _apply(law, tally, me, entries, strikes, what, now)
+    if move == STAYED:
+        return False
+    stayed_until(tally, me, state, entered, now)
+    moved(law, tally, me, entries, move, now)
+    return True
+
+
+@inlined
 def live(
     law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, now: int, until: int, stop_at_desk: bool
 ) -> tuple[int, int]:
@@ -69,23 +82,15 @@ def live(
     """
     while True:
         at, what = next_event(law, me)
-        if at < now:
-            at = now
-        if at > until:
-            return LATER, at
+        now = max(at, now)
+        if now > until:
+            return LATER, now
         if me.logged != 0 and log_is_full(tally):
-            return NEEDS_LOG, at
-        if what == DECIDE and not events.room_for_strike(law, me, strikes, at):
-            return NEEDS_STRIKES, at
-        now = at
-        state = me.state
-        entered = me.entered
-        move = _apply(law, tally, me, entries, strikes, what, now)
-        if move != STAYED:
-            stayed_until(tally, me, state, entered, now)
-            moved(law, tally, me, entries, move, now)
-            if stop_at_desk and is_limited(law, me):
-                return AT_DESK, now
+            return NEEDS_LOG, now
+        if what == DECIDE and not events.room_for_strike(law, me, strikes, now):
+            return NEEDS_STRIKES, now
+        if step(law, tally, me, entries, strikes, what, now) and stop_at_desk and is_limited(law, me):
+            return AT_DESK, now
     return LATER, NEVER
 
 

@@ -189,7 +189,7 @@ class _Run:
     def populate(self) -> None:
         """Find the accounts that have anything to do, in order, and give them memory."""
         states = self.law.states.shape[1]
-        scratch, entries, found = np.zeros(1, ACCOUNT), np.zeros(states, np.int32), np.empty(SCAN_CHUNK, np.int64)
+        scratch, entries, found = np.zeros(1, ACCOUNT), np.zeros(states, np.uint32), np.empty(SCAN_CHUNK, np.int64)
         numbers: list[Array] = []
         segments: list[Array] = []
         for segment, row in enumerate(self.law.segments):
@@ -205,7 +205,7 @@ class _Run:
         self.joins = np.zeros(busy, np.int64)
         _join_times(self.law, self.segments, self.numbers, self.joins)
         self.accounts: Array = np.zeros(busy, ACCOUNT)
-        self.entries: Array = np.zeros((busy, states), np.int32)
+        self.entries: Array = np.zeros((busy, states), np.uint32)
         self.strikes: Array = np.zeros((busy, STRIKES_AT_FIRST), np.int64)
         memory = (self.law, self.tally, self.accounts, self.entries)
         self.join = entry_point(_join, *memory, 0, 0, 0, 0, False)

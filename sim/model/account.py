@@ -25,27 +25,28 @@ from typing import Any
 import numpy as np
 
 from sim.model.draws import uniform
-from sim.model.durations import FIXED, microseconds, quantile
+from sim.model.durations import microseconds, quantile
 from sim.model.jit import NEVER, Array, inlined, ndtri
+from sim.model.logarithm import standard_exponential
 from sim.model.tables import AUDIENCE, JOIN, PROPENSITY, START, VIOLATION, Tables
 
 ACCOUNT = np.dtype(
     [
-        ("segment", "i4"),
-        ("state", "i4"),
+        ("segment", "u4"),
+        ("state", "u4"),
         ("account", "i8"),  # index within its segment
         ("entered", "i8"),  # when it entered its state
         ("propensity", "f8"),
         ("audience", "i8"),
-        ("phase", "i4"),  # phase in force
-        ("exit", "i4"),  # the exit that will ring first, and when
+        ("phase", "u4"),  # phase in force
+        ("exit", "u4"),  # the exit that will ring first, and when
         ("exit_at", "i8"),
-        ("exit_phase", "i4"),  # phase in force at entry, whose exits count
+        ("exit_phase", "u4"),  # phase in force at entry, whose exits count
         ("to_go", "f8"),  # hazard still to be integrated before the next violation, as of `since`
         ("hazard", "f8"),  # per microsecond, since `since`
         ("since", "i8"),
         ("violation_at", "i8"),
-        ("violation", "i4"),  # its number k
+        ("violation", "u4"),  # its number k
         ("case_kind", "i4"),  # worst violation of the case that is open, or of the last one
         ("case_at", "i8"),  # when the open case is decided; NEVER when none is open
         ("case_severity", "i4"),
@@ -54,14 +55,15 @@ ACCOUNT = np.dtype(
         ("banned", "u1"),  # has it ever entered a ban?
         ("logged", "u1"),  # does the engine keep its history?
         ("restart_at", "i8"),
-        ("restart_phase", "i4"),
-        ("wave", "i4"),  # the next wave that hits it, and when
+        ("restart_phase", "u4"),
+        ("wave", "u4"),  # the next wave that hits it, and when
         ("wave_at", "i8"),
         ("service_at", "i8"),  # when its service starts, known only at unlimited desks
         ("service_end", "i8"),
-        ("service_phase", "i4"),
+        ("seldom_at", "i8"),  # no service, wave, restart or phase is due before this; 0: not known
+        ("service_phase", "u4"),
         ("held", "i4"),  # strikes remembered
-        ("lane", "i4"),  # place in `Tables.ahead`, from 1 on; 0: none
+        ("lane", "u4"),  # place among the accounts of `Tables.ahead`
         ("counted", "i4"),  # strikes that counted at the last decision
     ],
     align=True,
@@ -82,9 +84,17 @@ def draw(law: Tables, me: Any, code: int, occurrence: int) -> float:
 @inlined
 def clock_draw(law: Tables, me: Any, name: int, number: int) -> float:
     """A draw of the violation clock, from those made ahead if it is among them."""
-    if number < law.ahead.shape[1] and me.lane > 0:
-        return law.ahead[name - VIOLATION, number, me.lane - 1]
+    if number < law.depth[name - VIOLATION]:
+        return law.ahead[name - VIOLATION, number, me.lane]
     return draw(law, me, law.codes[name], number)
+
+
+@inlined
+def next_violation(law: Tables, me: Any) -> float:
+    """Hazard to be integrated before the account's next violation: exponential of mean 1 (law, "Violations")."""
+    if me.violation < law.depth[0]:
+        return law.ahead[0, me.violation, me.lane]
+    return standard_exponential(draw(law, me, law.codes[VIOLATION], me.violation))
 
 
 @inlined
@@ -129,7 +139,7 @@ def aim(law: Tables, me: Any, now: int) -> None:
     me.hazard = hazard_now(law, me)
     me.since = now
     if me.to_go < 0.0 and me.hazard > 0.0:
-        me.to_go = -math.log1p(-clock_draw(law, me, VIOLATION, me.violation))
+        me.to_go = next_violation(law, me)
     me.violation_at = _due(me.to_go, me.hazard, now)
 
 
@@ -184,20 +194,22 @@ def enter(law: Tables, me: Any, entries: Array, state: int, now: int) -> None:
         way = law.exits[me.phase, number]
         if way.chance < 1.0 and draw(law, me, way.chance_code, earlier) >= way.chance:
             continue
-        after = law.distributions[way.after]
-        if after.family == FIXED:  # the draw would decide nothing
-            rings = now + microseconds(after.a)
+        if way.fixed >= 0:  # the draw would decide nothing
+            rings = now + way.fixed
+        elif way.ahead >= 0 and earlier < law.depth[way.ahead]:
+            rings = now + int(law.ahead[way.ahead, earlier, me.lane])
         else:
             u = draw(law, me, way.ring_code, earlier)
             if u > way.too_late:
                 continue
-            rings = now + microseconds(quantile(after, law.quantiles, u))
+            rings = now + microseconds(quantile(law.distributions[way.after], law.quantiles, u))
         if rings < me.exit_at:
             me.exit_at = rings
             me.exit = number
     me.service_at = NEVER
     if spec.desk >= 0 and law.desks[spec.desk].limited == 0:
         me.service_at = opens(law, spec.desk, now)
+        me.seldom_at = 0
     aim(law, me, now)
 
 
@@ -220,6 +232,7 @@ def catch_up(law: Tables, me: Any, now: int) -> None:
     """Put the phase in force at `now` in force; remember the first restart that falls on this very instant."""
     while law.phase_from[me.phase + 1] <= now:
         me.phase += 1
+        me.seldom_at = 0
         if law.phase_from[me.phase] == now and law.restarts[me.phase] != 0 and me.restart_at != now:
             me.restart_at = now
             me.restart_phase = me.phase
@@ -267,6 +280,7 @@ def born(law: Tables, me: Any, entries: Array, segment: int, account: int, joins
     me.phase = 0
     me.restart_at = NEVER
     me.restart_phase = 0
+    me.seldom_at = 0
     me.case_at = NEVER
     me.wrongful = 0
     me.banned = 0
@@ -292,8 +306,6 @@ def next_event(law: Tables, me: Any) -> tuple[int, int]:
     A service comes to its end before anything else is looked at. What fell due meanwhile has a time that is past: it is applied at once, in the
     order of due times. A change of phase comes before the events of its instant, because it is in force then.
     """
-    if me.service_end != NEVER:
-        return me.service_end, SERVICE_END
     at = me.exit_at
     what = EXIT
     if me.violation_at < at:
@@ -302,6 +314,18 @@ def next_event(law: Tables, me: Any) -> tuple[int, int]:
     if me.case_at < at:
         at = me.case_at
         what = DECIDE
+    if me.seldom_at <= at:
+        return _with_seldom(law, me, at, what)
+    return at, what
+
+
+@inlined
+def _with_seldom(law: Tables, me: Any, at: int, what: int) -> tuple[int, int]:
+    """The next event, where it is not plain that none of the seldom ones comes before the one given."""
+    if me.service_end != NEVER:
+        return me.service_end, SERVICE_END
+    turns = law.phase_from[me.phase + 1]
+    me.seldom_at = min(min(me.restart_at, me.wave_at), min(me.service_at, turns))
     if me.restart_at < at:
         at = me.restart_at
         what = RESTART
@@ -311,7 +335,7 @@ def next_event(law: Tables, me: Any) -> tuple[int, int]:
     if me.service_at < at:
         at = me.service_at
         what = SERVICE_START
-    if law.phase_from[me.phase + 1] <= at:
-        at = law.phase_from[me.phase + 1]
+    if turns <= at:
+        at = turns
         what = PHASE
     return at, what

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sim.model.jit import LONGEST, Array, compiled, inlined, ndtri
+from sim.model.logarithm import standard_exponential
 
 FAMILIES = ("fixed", "exponential", "uniform", "triangular", "weibull", "lognormal", "loglogistic", "empirical")
 FIXED, EXPONENTIAL, UNIFORM, TRIANGULAR, WEIBULL, LOGNORMAL, LOGLOGISTIC, EMPIRICAL = range(8)
@@ -21,7 +22,7 @@ DISTRIBUTION = np.dtype([("family", "i4"), ("first", "i4"), ("count", "i4"), ("a
 """One distribution: up to three values, or `count` quantiles from `first` on in the flat table of quantiles."""
 
 
-@inlined
+@compiled
 def quantile(distribution: Any, quantiles: Array, u: float) -> float:
     """Value below which the share `u` of the distribution lies (law, "Random numbers": every continuous quantity is F^-1(u))."""
     family = distribution.family
@@ -30,11 +31,11 @@ def quantile(distribution: Any, quantiles: Array, u: float) -> float:
     if family == FIXED:
         return a
     if family == EXPONENTIAL:
-        return -a * math.log1p(-u)
+        return a * standard_exponential(u)
     if family == UNIFORM:
         return a + u * (b - a)
     if family == WEIBULL:
-        return b * (-math.log1p(-u)) ** (1.0 / a)
+        return b * standard_exponential(u) ** (1.0 / a)
     if family == LOGNORMAL:
         return a * math.exp(b * ndtri(u))
     if family == LOGLOGISTIC:

@@ -178,6 +178,7 @@ def restart(law: Tables, me: Any, entries: Array, now: int) -> int:
     for later in range(phase + 1, me.phase + 1):
         if law.restarts[later] != 0:
             me.restart_at = now
+            me.seldom_at = 0
             me.restart_phase = later
             break
     move = law.states[phase, me.state].restart
@@ -215,6 +216,7 @@ def begin_service(law: Tables, me: Any, entries: Array, now: int) -> int:
     me.exit_at = NEVER
     me.service_at = NEVER
     me.service_phase = me.phase
+    me.seldom_at = 0
     me.service_end = now + microseconds(lasts)
     return me.service_end
 

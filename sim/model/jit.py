@@ -19,8 +19,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy.typing as npt
+from llvmlite import ir
 from numba.core import config as _numba_config
-from numba.extending import get_cython_function_address
+from numba.extending import get_cython_function_address, intrinsic
 
 config = cast(Any, _numba_config)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -103,6 +104,46 @@ def _scipy_ndtri() -> Callable[[float], float]:
 
 ndtri = _scipy_ndtri()
 """Inverse of the standard normal distribution function (SciPy's), callable from compiled functions."""
+
+
+def _instruction(emit: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of compiled code for which Python has no word: `emit` gets the LLVM builder."""
+    return cast(Callable[..., Any], intrinsic(emit))
+
+
+@_instruction
+def fma(context: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c``, rounded once."""
+    double = numba.float64
+    return double(double, double, double), lambda _, builder, signature, values: builder.fma(*values)
+
+
+@_instruction
+def bits_of(context: Any, number: Any) -> Any:
+    """The 64 bits of a float64, as int64."""
+    return numba.int64(numba.float64), lambda _, builder, signature, values: builder.bitcast(values[0], ir.IntType(64))
+
+
+@_instruction
+def number_of(context: Any, bits: Any) -> Any:
+    """The float64 that has these 64 bits."""
+    return numba.float64(numba.int64), lambda _, builder, signature, values: builder.bitcast(values[0], ir.DoubleType())
+
+
+@_instruction
+def use_widest_vectors(context: Any) -> Any:
+    """Let the function that calls this use the widest vectors of the processor.
+
+    The optimiser takes half of them by default, for fear of a lower clock, which loops of whole-number products as long as ours outweigh.
+    """
+
+    def mark(target: Any, builder: Any, signature: Any, values: Any) -> Any:
+        set.add(
+            builder.function.attributes, '"prefer-vector-width"="512"'
+        )  # llvmlite checks for attributes without a value
+        return target.get_dummy_value()
+
+    return numba.void(), mark
 
 
 def entry_point(function: Callable[..., Any], *arguments: object) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.model.draws import key, name_code
-from sim.model.durations import DISTRIBUTION, FAMILIES, FIXED, share_within
+from sim.model.durations import DISTRIBUTION, FAMILIES, FIXED, microseconds, share_within
 from sim.model.jit import NEVER, Array
 from sim.model.population import cutoff
 from sim.model.schedule import UNLIMITED, staffing
@@ -51,23 +51,25 @@ STATE = np.dtype(
 )
 EXIT = np.dtype(
     [
-        ("to", "i4"),
+        ("to", "u4"),
         ("move", "i4"),
-        ("after", "i4"),
+        ("after", "u4"),
+        ("fixed", "i8"),  # microseconds, where the duration is one fixed value; else -1
+        ("ahead", "i4"),  # row of `Tables.ahead` that may hold its durations, or -1
         ("chance", "f8"),
         ("too_late", "f8"),
         ("chance_code", "u8"),
         ("ring_code", "u8"),
     ]
 )
-CHOICE = np.dtype([("to", "i4"), ("move", "i4"), ("sum", "f8")])
+CHOICE = np.dtype([("to", "u4"), ("move", "i4"), ("sum", "f8")])
 TARGETS = np.dtype([("first", "i4"), ("count", "i4")])
-TARGET = np.dtype([("to", "i4"), ("move", "i4")])
+TARGET = np.dtype([("to", "u4"), ("move", "i4")])
 WAVE = np.dtype(
     [
         ("at", "i8"),
-        ("segment", "i4"),
-        ("to", "i4"),
+        ("segment", "u4"),
+        ("to", "u4"),
         ("genuine", "u1"),
         ("code", "u8"),
         ("cut", "f8"),
@@ -104,8 +106,9 @@ class Tables(NamedTuple):
     bans                (X,) uint8                          does the state count as a ban?
     desks               (B,)                                `DESK`
     staff_from, staff   (Z,) int64                          reviewers over time, all desks one after another
-    ahead               (4, N, L) float64                   draws 0 to N - 1 of `AHEAD` made ahead for L accounts at once; none unless an
-                                                            engine makes them (keyed draws may be made at any time)
+    ahead               (A, N, L) float64                   draws made ahead for L accounts at once (keyed draws may be made at any time): see
+                                                            `sim.engines.ahead`
+    depth               (A,) int64                          how many of each: draws 0 to depth - 1; 0 unless an engine makes them
     ==================  ==================================  ===========================================================
     """
 
@@ -132,6 +135,7 @@ class Tables(NamedTuple):
     staff_from: Array
     staff: Array
     ahead: Array
+    depth: Array
 
 
 DRAWS = ("join", "audience", "propensity", "violation", "kind", "severity", "detection", "delay")
@@ -139,7 +143,7 @@ DRAWS = ("join", "audience", "propensity", "violation", "kind", "severity", "det
 JOIN, AUDIENCE, PROPENSITY, VIOLATION, KIND_OF, SEVERITY, DETECTION, DELAY = range(8)
 
 AHEAD = (VIOLATION, KIND_OF, SEVERITY, DETECTION)
-"""Draws of the violation clock, which may be made ahead for many accounts: the rows of ``Tables.ahead``."""
+"""Draws of the violation clock that may be made ahead for many accounts: the first rows of ``Tables.ahead``. Then come the exits, a row each."""
 
 END, START, LONGEST_EXPIRE, SHORTEST_EXPIRE = range(4)
 """Places in ``Tables.constants``: end of the run, number of the start state, longest and shortest age at which strikes expire."""
@@ -236,7 +240,7 @@ def compile_tables(scenario: Scenario) -> tuple[Tables, Names]:
         rates=np.array(rates, np.float64).reshape(len(specs), len(first.segments), len(first.violations)),
         kinds=kinds,
         states=state_rows,
-        exits=_losers(exit_rows, state_rows, pool, first.end_us),
+        exits=_shortened(exit_rows, state_rows, pool, first.end_us),
         choices=np.array(pool.choices, CHOICE),
         on_violation=on_violation,
         targets=np.array(pool.targets, TARGET),
@@ -249,7 +253,8 @@ def compile_tables(scenario: Scenario) -> tuple[Tables, Names]:
         desks=desks,
         staff_from=staff_from,
         staff=staff,
-        ahead=np.zeros((len(AHEAD), 0, 0)),
+        ahead=np.zeros((len(AHEAD) + len(exits), 0, 0)),
+        depth=np.zeros(len(AHEAD) + len(exits), np.int64),
     )
     names = Names(
         segments=tuple(first.segments),
@@ -329,6 +334,8 @@ def _ladder(
                 to,
                 moves.number(states[name], to, f"exit:{exit_name}"),
                 pool.distribution(spec_exit.after),
+                -1,
+                -1,
                 spec_exit.chance,
                 1.0,
                 name_code(f"chance:{name}/{exit_name}"),
@@ -337,12 +344,20 @@ def _ladder(
     return state_rows, exit_rows
 
 
-def _losers(exits: Array, states: Array, pool: _Pool, end_us: int) -> Array:
-    """Mark the draws above which an exit rings after the end or after another exit of its state that rings at a fixed time for certain.
+def _shortened(exits: Array, states: Array, pool: _Pool, end_us: int) -> Array:
+    """Note what saves work at entry: fixed durations; exits whose durations may be made ahead; and the draws that decide nothing.
 
-    Such an exit is never the first, so that its time need not be computed.
+    Above the draw ``too_late`` an exit rings after the end, or after another exit of its state that rings at a fixed time for certain. It is never
+    the first, so that its time need not be computed.
     """
     distributions, quantiles = np.array(pool.distributions, DISTRIBUTION), np.array(pool.quantiles, np.float64)
+    for phase, number in np.ndindex(exits.shape):
+        way = exits[phase, number]
+        after = distributions[way["after"]]
+        if after["family"] == FIXED:
+            way["fixed"] = microseconds(after["a"])
+        elif way["after"] == exits[0, number]["after"]:
+            way["ahead"] = len(AHEAD) + number
     for phase, row in np.ndindex(states.shape):
         state = states[phase, row]
         ways = exits[phase, state["exit_first"] : state["exit_first"] + state["exit_count"]]

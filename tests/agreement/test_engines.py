@@ -7,6 +7,7 @@ the last bit between libraries. ``--scenarios N`` sets how many random scenarios
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_scenarios import FEATURES, features, random_scenario
 
+from sim.engines import ahead, compiled
 from sim.engines.tally import EVENT, new_tally
+from sim.experiments.replications import codes_of
 from sim.model.tables import keyed
 from sim.scenario import load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+LADDER = Path(__file__).parents[1] / "benchmarks" / "ladder.yaml"
 BATCH = 10
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _draws_ahead_soon() -> Iterator[None]:
+    """Have the compiled engine make draws ahead after two accounts of a shard: the segments of random scenarios are small."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compiled, "PILOT", 2)
+        yield
 
 
 def golden_events(name: str) -> list[reference.Event]:
@@ -186,3 +198,21 @@ def test_all_accounts_of_the_platform() -> None:
     large, small = (rows[np.lexsort((rows["account"], rows["segment"]))] for rows in (large, small))
     assert np.array_equal(large, small)
     assert len(small) > 3500
+
+
+def test_draws_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the tests: on the benchmark ladder draws are made ahead, of exits too, and nothing shows of it."""
+    planned: list[np.ndarray] = []
+    plan = ahead.plan
+    monkeypatch.setattr(compiled, "plan", lambda *given: planned.append(plan(*given)) or planned[-1])
+    codes = codes_of(load(LADDER).with_values({"segments.accounts.accounts": 3000}))
+    tally, events = lived(codes, "compiled", seed=42)
+    depth = np.max(planned, axis=0)
+    assert depth[0] > 0
+    assert depth[len(ahead.AHEAD) :].max() > 0
+    planned.clear()
+    monkeypatch.setattr(ahead, "WORTH", 2.0)  # nothing is worth it
+    single_tally, single = lived(codes, "compiled", seed=42)
+    assert not np.max(planned, axis=0).any()
+    assert np.array_equal(events, single)
+    assert same_tally(tally, single_tally) == []

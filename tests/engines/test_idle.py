@@ -19,7 +19,7 @@ from sim.results.tables import Codes
 from sim.scenario import load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-NOT_SIMPLE = idle.Tests(np.zeros(1, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.int64), 0)
+NOT_SIMPLE = idle.Tests(np.zeros(1, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 QUIET: dict[str, Any] = {
     "schema": 1,
