@@ -66,7 +66,7 @@ def run(
         return
     folder = out or Path("results") / chosen.name
 
-    from sim.results.store import check_target
+    from sim.results.placing import check_target
 
     check_target(folder, force=force)
 

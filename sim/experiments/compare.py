@@ -33,10 +33,11 @@ from sim.experiments.flips import EXAMPLES, FLIPS, Logged, Pairs, Words, example
 from sim.experiments.folders import manifest_of
 from sim.experiments.paired import Limits, Sample, account_limits
 from sim.experiments.replications import Progress, codes_of
-from sim.experiments.work import Outcome, outcome_of, run_tasks, tasks_of
+from sim.experiments.work import run_tasks, tasks_of
 from sim.model.jit import Array
 from sim.model.tables import keyed
 from sim.results.intervals import student, welch
+from sim.results.outcome import Outcome, outcome_of
 from sim.results.summary import Measure
 from sim.results.tables import Codes, counts_of
 from sim.scenario import Scenario

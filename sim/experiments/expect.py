@@ -19,8 +19,9 @@ import pandas as pd
 
 from sim.errors import Fault, ScenarioError
 from sim.experiments.replications import Engine
-from sim.experiments.work import BAN_CURVES, Outcome, run_tasks, tasks_of
+from sim.experiments.work import BAN_CURVES, run_tasks, tasks_of
 from sim.results.intervals import student, wilson
+from sim.results.outcome import Outcome
 from sim.results.summary import Value
 from sim.scenario import Expectation, Scenario, Spec, load
 

@@ -21,7 +21,8 @@ import pandas as pd
 from sim.results.columns import Column
 from sim.results.content import ContentHash
 from sim.results.manifest import versions
-from sim.results.store import MANIFEST, SCENARIO, check_target
+from sim.results.placing import MANIFEST, check_target
+from sim.results.store import SCENARIO
 from sim.scenario import Scenario
 
 

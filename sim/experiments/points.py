@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import Fault, ScenarioError
-from sim.experiments.work import Outcome, run_tasks, tasks_of
+from sim.experiments.work import run_tasks, tasks_of
+from sim.results.outcome import Outcome
 from sim.scenario import Range, Scenario
 from sim.scenario.yaml_reading import parse
 from sim.scenario.yaml_tree import Source, plain

@@ -30,7 +30,7 @@ import pandas as pd
 from sim.experiments.folders import manifest_of, publish, tasks_folder
 from sim.experiments.outputs import outputs_of
 from sim.experiments.points import MAX_POINTS, Floats, Point, outcomes_at, points_at, ranges_of
-from sim.results.store import check_target
+from sim.results.placing import check_target
 from sim.scenario import Scenario
 
 Progress = Callable[[float], None]

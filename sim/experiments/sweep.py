@@ -16,7 +16,7 @@ import pandas as pd
 
 from sim.experiments.folders import manifest_of, publish, tasks_folder
 from sim.experiments.points import Point, grid, latin_hypercube, outcomes_at, whole
-from sim.results.store import check_target
+from sim.results.placing import check_target
 from sim.results.summary import summarise
 from sim.scenario import Scenario
 

@@ -25,8 +25,8 @@ from scipy.special import ndtri
 
 from sim.experiments.folders import manifest_of, publish, tasks_folder
 from sim.experiments.points import Floats, latin_hypercube, outcomes_at, whole
-from sim.experiments.work import Outcome
-from sim.results.store import check_target
+from sim.results.outcome import Outcome
+from sim.results.placing import check_target
 from sim.results.summary import Measure
 from sim.scenario import Scenario
 

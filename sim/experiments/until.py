@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from sim.errors import Fault, ScenarioError
 from sim.experiments.outputs import Output, outputs_of
 from sim.experiments.replications import Progress
-from sim.experiments.work import outcome_of
 from sim.results.intervals import student
+from sim.results.outcome import outcome_of
 from sim.results.summary import BAN_MEASURES
 from sim.results.tables import Codes, Counts
 from sim.scenario import Scenario

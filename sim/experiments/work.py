@@ -8,7 +8,6 @@ tasks goes on where an earlier one was killed.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 from collections import deque
@@ -20,15 +19,11 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from sim.errors import RunError
 from sim.experiments.cluster import joined
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
-from sim.model.jit import Array
-from sim.model.tables import is_coupled
-from sim.results.summary import Measure, Value, measures
-from sim.results.tables import BAN_COLUMNS, Codes, Counts, counts_of
+from sim.results.outcome import Outcome, outcome_of
+from sim.results.tables import BAN_COLUMNS, Codes, counts_of
 from sim.scenario import Scenario, loads
 
 BAN_CURVES = BAN_COLUMNS
@@ -63,45 +58,6 @@ class Task:
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What is kept of a replication.
-
-    Attributes
-    ----------
-    measures
-        Every measure of the summary at the end of the run.
-    bans
-        (G, S, 4) int64: joined, ever banned, banned, wrongly banned, by grid time and segment.
-    occupancy
-        (G, S, X) int64: accounts by grid time, segment and state.
-    independent
-        Whether accounts never meet.
-    """
-
-    measures: dict[Measure, Value]
-    bans: Array
-    occupancy: Array
-    independent: bool
-
-    def to_json(self) -> str:
-        """Text that `from_json` reads back to the same."""
-        told = {
-            "measures": [[*measure, *value] for measure, value in self.measures.items()],
-            "bans": self.bans.tolist(),
-            "occupancy": self.occupancy.tolist(),
-            "independent": self.independent,
-        }
-        return json.dumps(told)
-
-    @staticmethod
-    def from_json(text: str) -> Outcome:
-        """Read what `to_json` wrote."""
-        told = json.loads(text)
-        found = {Measure(*row[:4]): Value(*row[4:]) for row in told["measures"]}
-        return Outcome(found, np.array(told["bans"]), np.array(told["occupancy"]), told["independent"])
-
-
 Submit = Callable[[Task], "Future[Outcome]"]
 
 
@@ -131,16 +87,6 @@ def tasks_of(
 def _codes(scenario: str) -> Codes:
     """Compile the text of a scenario; the replications of one point share it."""
     return codes_of(loads(scenario))
-
-
-def outcome_of(counts: Counts, codes: Codes) -> Outcome:
-    """What is kept of the numbers of a replication."""
-    return Outcome(
-        measures=measures(counts, codes.names),
-        bans=counts.bans,
-        occupancy=counts.occupancy,
-        independent=not is_coupled(codes.law),
-    )
 
 
 def perform(task: Task, threads: int | None = None) -> Outcome:

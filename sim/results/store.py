@@ -9,9 +9,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -26,8 +23,8 @@ import pyarrow.parquet as pq
 from sim.errors import ResultsError
 from sim.results.columns import TABLES, Column
 from sim.results.content import ContentHash
+from sim.results.placing import MANIFEST, Partial
 
-MANIFEST = "manifest.json"
 SCENARIO = "scenario.resolved.yaml"
 SUMMARY = "summary.csv"
 
@@ -46,40 +43,16 @@ def schema_of(columns: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
 
 
-def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that cannot be written before any work is done.
-
-    Raises
-    ------
-    ResultsError
-        The folder exists and `force` is not given, or it is not a results folder, or its parent cannot be written.
-    """
-    if folder.exists():
-        if not force:
-            raise ResultsError(f"{folder} exists already; give --force to replace it, or --out for another place")
-        if not (folder / MANIFEST).is_file():
-            raise ResultsError(f"{folder} is not a results folder (it has no {MANIFEST}): it will not be replaced")
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ResultsError(f"{folder} cannot be written: {parent} is not a folder that takes files from you")
-
-
 class Writer:
     """Writes a results folder beside its place and renames it when everything is there; on an error nothing is left."""
 
     def __init__(self, folder: Path, *, force: bool = False, csv: bool = False) -> None:
-        check_target(folder, force=force)
-        self.folder = folder.absolute()
-        self.force = force
+        self._partial = Partial(folder, force=force)
+        self.partial = self._partial.path
         self.csv = csv
         self.hashes = {name: ContentHash(columns) for name, columns in TABLES.items()}
         self._writers: dict[str, pq.ParquetWriter] = {}
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=self.folder.parent))
         try:
-            self.partial.chmod(0o755)
             for name, columns in TABLES.items():
                 path = self.partial / f"{name}.parquet"
                 self._writers[name] = pq.ParquetWriter(path, schema_of(columns), compression="zstd")
@@ -93,7 +66,7 @@ class Writer:
             for writer in self._writers.values():
                 with suppress(OSError, pa.ArrowException):
                     writer.close()
-            shutil.rmtree(self.partial, ignore_errors=True)
+        self._partial.discard()
 
     def __enter__(self) -> Writer:
         return self
@@ -132,26 +105,8 @@ class Writer:
         return self.partial
 
     def publish(self) -> Path:
-        """Put the folder in its place; one that was there goes only now, and stays if that fails.
-
-        Raises
-        ------
-        ResultsError
-            Something that may not be replaced has come into its place meanwhile.
-        """
-        check_target(self.folder, force=self.force)
-        if not self.folder.exists():
-            self.partial.rename(self.folder)
-            return self.folder
-        aside = self.partial.with_suffix(".old")
-        self.folder.rename(aside)
-        try:
-            self.partial.rename(self.folder)
-        except BaseException:
-            aside.rename(self.folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
-        return self.folder
+        """Put the folder in its place: see `sim.results.placing.Partial.publish`."""
+        return self._partial.publish()
 
 
 class Stored:
@@ -189,7 +144,11 @@ class Stored:
         table: pd.DataFrame = self._guard(
             SUMMARY,
             lambda path: pd.read_csv(
-                path, dtype=texts, keep_default_na=False, na_values={"low": [""], "high": [""], "value": [""]}
+                path,
+                dtype=texts,
+                keep_default_na=False,
+                na_values={"low": [""], "high": [""], "value": [""]},
+                float_precision="round_trip",
             ),
         )
         return table

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from sim.experiments.compare import FLIPPED, Compared, compare_scenarios
 from sim.experiments.folders import publish, tasks_folder
-from sim.results.store import check_target
+from sim.results.placing import check_target
 from sim.scenario import Scenario, load
 from sim.views import comparison_figures as figures
 from sim.views.plots import write_figures
