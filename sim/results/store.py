@@ -3,19 +3,23 @@
 ====================  ============================================================================
 `Writer`              takes the tables of one replication after another, then puts the folder in place
 `Stored`              a folder that is there, its tables read when asked for
+`packed`              the tables of a replication as bytes, until it is their turn
 ====================  ============================================================================
 """
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +45,22 @@ _ARROW: dict[str, pa.DataType] = {
 def schema_of(columns: tuple[Column, ...]) -> pa.Schema:
     """Arrow schema of a table."""
     return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
+
+
+def arrow_of(table: pd.DataFrame, columns: tuple[Column, ...]) -> pa.Table:
+    """A table as Arrow has it; several times as quick as the general way, as it need not look what the columns are."""
+    arrays = [_array(table[column.name], column) for column in columns]
+    return pa.Table.from_arrays(arrays, schema=schema_of(columns))
+
+
+def _array(values: pd.Series, column: Column) -> pa.Array:
+    if column.type == "category":
+        codes = values.cat.codes.to_numpy().astype(np.int32)
+        names = pa.array(list(values.cat.categories), pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), names)
+    if column.type == "nullable int":
+        return pa.array(values, pa.int64(), from_pandas=True)
+    return pa.array(values.to_numpy(), _ARROW[column.type], from_pandas=column.type == "float")
 
 
 class Writer:
@@ -78,10 +98,8 @@ class Writer:
 
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Add rows to a table."""
-        columns = TABLES[name]
         self.hashes[name].add(table)
-        arrow = pa.Table.from_pandas(table, schema=schema_of(columns), preserve_index=False)
-        self._writers[name].write_table(arrow)
+        self._writers[name].write_table(arrow_of(table, TABLES[name]))
         if self.csv:
             path = self.partial / f"{name}.csv"
             table.to_csv(path, mode="a", header=not path.exists(), index=False)
@@ -107,6 +125,61 @@ class Writer:
     def publish(self) -> Path:
         """Put the folder in its place: see `sim.results.placing.Partial.publish`."""
         return self._partial.publish()
+
+
+OUTCOME = "outcome.json"
+"""Name under which packed tables have the text that goes with them."""
+
+
+def packed(text: str, parts: Iterable[tuple[str, pd.DataFrame]]) -> bytes:
+    """Rows of tables, and a text that goes with them, as bytes that `unpacked` reads back to the same (a zip archive of Arrow streams)."""
+    into = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with zipfile.ZipFile(into, "w") as archive:
+        archive.writestr(OUTCOME, text)
+        for number, (name, part) in enumerate(parts):
+            arrow = arrow_of(part, TABLES[name])
+            with (
+                archive.open(f"{number}.{name}", "w") as member,
+                pa.ipc.new_stream(member, arrow.schema, options=options) as stream,
+            ):
+                stream.write_table(arrow)
+    return into.getvalue()
+
+
+def check_packed(file: Path) -> None:
+    """Refuse a file that is not as `packed` made it.
+
+    Raises
+    ------
+    ValueError
+        It is not.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            whole = archive.testzip() is None and OUTCOME in archive.namelist()
+    except zipfile.BadZipFile:
+        whole = False
+    if not whole:
+        raise ValueError(f"{file} is broken")
+
+
+def unpacked(source: bytes | Path) -> tuple[str, Iterator[tuple[str, pd.DataFrame]]]:
+    """The text that went with packed tables, and their rows, each part read when it is asked for."""
+    archive = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+    return archive.read(OUTCOME).decode(), _parts(archive)
+
+
+def _parts(archive: zipfile.ZipFile) -> Iterator[tuple[str, pd.DataFrame]]:
+    with archive:
+        for member in archive.namelist():
+            if member != OUTCOME:
+                name = member.partition(".")[2]
+                table = pa.ipc.open_stream(archive.read(member)).read_all().to_pandas(use_threads=False)
+                for column in TABLES[name]:
+                    if column.type == "nullable int":
+                        table[column.name] = table[column.name].astype("Int64")
+                yield name, table
 
 
 class Stored:
