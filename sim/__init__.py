@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.views.comparison import Comparison, compare
     from sim.views.ranges import Draws, Sensitivity, draws, sensitivity
     from sim.views.result import Result, open, run
+    from sim.views.resuming import resume
     from sim.views.sweeps import Sweep, sweep
 
 _HOME = {
@@ -46,6 +47,7 @@ _HOME = {
     "draws": "sim.views.ranges",
     "Sensitivity": "sim.views.ranges",
     "sensitivity": "sim.views.ranges",
+    "resume": "sim.views.resuming",
     "Sweep": "sim.views.sweeps",
     "sweep": "sim.views.sweeps",
 }
@@ -71,6 +73,7 @@ __all__ = [
     "loads",
     "open",
     "reproduce",
+    "resume",
     "run",
     "sensitivity",
     "shipped",

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,10 @@ app = typer.Typer(
 ENGINES = ("auto", "compiled", "process")
 FAILED, BAD_INPUT, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
 
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Tasks at once [default: one a core].")]
+ClusterOption = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786, whose workers do the tasks instead.")
+]
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of one that ships (see `list`).")]
 
 
@@ -58,6 +63,12 @@ def check_engine(engine: str) -> None:
         raise typer.BadParameter(f"found {engine!r}; allowed: {', '.join(ENGINES)}", param_hint="--engine")
 
 
+def check_where(workers: int | None, cluster: str | None) -> None:
+    """Refuse two places at once."""
+    if workers is not None and cluster is not None:
+        raise typer.BadParameter("one or the other", param_hint="--workers and --cluster")
+
+
 def tell_if_compiling() -> None:
     """Say so where the first run has to compile; the machine code is then kept on disk."""
     from sim.model.jit import is_compiled_before
@@ -67,14 +78,27 @@ def tell_if_compiling() -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Leave at once on Ctrl-C, when what was half-written is gone: to join a thread that compiles, or to free millions of processes, takes long."""
+def interruptible(out: Path | None = None) -> Iterator[None]:
+    """Leave at once on Ctrl-C, when what was half-written is gone: to join a thread that compiles, or to free millions of processes, takes long.
+
+    What is kept of the tasks for the results folder `out` is said.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr, flush=True)
+        print(f"interrupted; {_kept_text(out)}", file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(INTERRUPTED)
+
+
+def _kept_text(out: Path | None) -> str:
+    from sim.experiments.folders import finished_tasks
+
+    count = 0 if out is None else finished_tasks(out)
+    if not count:
+        return "nothing was written"
+    kept = "1 finished task is kept" if count == 1 else f"{count:,} finished tasks are kept"
+    return f"{kept}: the same command, or `enforcement-sim resume {out}`, goes on from there"
 
 
 @contextmanager

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sim.cli.common import (
     UNDECIDED,
+    ClusterOption,
     ScenarioArgument,
     app,
     check_engine,
     check_scale,
+    check_where,
     interruptible,
     load,
     percent,
@@ -23,7 +25,9 @@ from sim.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from sim.experiments.until import Watch
     from sim.scenario import Scenario
+    from sim.views.ranges import Draws
     from sim.views.result import Result
 
 
@@ -41,8 +45,14 @@ def run(
         float | None, typer.Option(help="Keep this share of every segment and of limited desks' reviewers, e.g. 0.001.")
     ] = None,
     histories: Annotated[
-        str, typer.Option(help="Keep histories of the first N accounts of each segment: all, none or N.")
-    ] = "1000",
+        str | None,
+        typer.Option(help="Keep histories of the first N accounts of each segment: all, none or N [default: 1000]."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processors to use: replications at once, and threads of each [default: all]."),
+    ] = None,
+    cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>].")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write the tables as CSV beside the Parquet.")] = False,
     draws: Annotated[
@@ -51,29 +61,41 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Run a scenario: tables, figures, summary and manifest in one folder."""
-    kept = _histories(histories)
+    """Run a scenario: tables, figures, summary and manifest in one folder.
+
+    Several replications are saved as they finish: if it is stopped, the same command or `resume` goes on.
+    """
+    kept = _histories("1000" if histories is None else histories)
     check_engine(engine)
     check_scale(scale)
+    check_where(workers, cluster)
     if until is not None and replications != 1:
         raise typer.BadParameter("one or the other", param_hint="--until and --replications")
     loaded = load(scenario)
     chosen = loaded if scale is None else loaded.scaled(scale)
     if draws is not None:
-        if engine != "auto":
-            raise typer.BadParameter("--draws takes the compiled engine", param_hint="--engine")
-        _run_draws(chosen, draws, out, seed=seed, replications=replications, force=force, quiet=quiet)
+        _check_draws(engine=engine, histories=histories, csv=csv, until=until)
+        _run_draws(
+            chosen,
+            draws,
+            out or Path("results") / f"{chosen.name}_draws",
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            force=force,
+            quiet=quiet,
+        )
         return
     folder = out or Path("results") / chosen.name
 
-    from sim.results.store import check_target
+    from sim.results.placing import check_target
 
     check_target(folder, force=force)
 
-    from sim.experiments.replications import Settings, never, run_to_folder
+    from sim.experiments.replications import Settings
     from sim.experiments.until import Watch, precision_of
-    from sim.views.result import add_figures
-    from sim.views.result import open as open_results
+    from sim.views.result import run_with_figures
 
     watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
     settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
@@ -81,17 +103,43 @@ def run(
         say(_scale_text(loaded, chosen, scale))
     if not quiet:
         tell_if_compiling()
-    with interruptible(), progress_bar(f"Running {chosen.name}", quiet) as progress:
-        told, enough = (progress, never) if watch is None else (watch.share(progress), watch)
-        options: dict[str, Any] = {"force": force, "csv": csv, "progress": told, "decorate": add_figures}
-        done = run_to_folder(chosen, settings, folder, enough=enough, **options)
+    with interruptible(folder), progress_bar(f"Running {chosen.name}", quiet) as progress:
+        done = run_with_figures(
+            chosen,
+            settings,
+            folder,
+            watch=watch,
+            workers=workers,
+            cluster=cluster,
+            force=force,
+            csv=csv,
+            progress=progress,
+        )
     if not quiet:
-        _print_result(open_results(done), folder)
-    if watch is not None:
-        if not quiet:
-            say(str(watch))
-        if not watch.reached:
-            raise typer.Exit(UNDECIDED)
+        print_run(done, folder)
+    tell_watch(watch, quiet)
+
+
+def tell_watch(watch: Watch | None, quiet: bool) -> None:
+    """Say whether a number came to be known well enough; the exit code says it too."""
+    if watch is None:
+        return
+    if not quiet:
+        say(str(watch))
+    if not watch.reached:
+        raise typer.Exit(UNDECIDED)
+
+
+def _check_draws(*, engine: str, histories: str | None, csv: bool, until: str | None) -> None:
+    """Refuse options that samples of the ranges have no use for."""
+    if engine != "auto":
+        raise typer.BadParameter("--draws takes the compiled engine", param_hint="--engine")
+    if histories is not None:
+        raise typer.BadParameter("--draws keeps no histories", param_hint="--histories")
+    if csv:
+        raise typer.BadParameter("the tables of --draws are CSV anyway", param_hint="--csv")
+    if until is not None:
+        raise typer.BadParameter("--draws takes --replications", param_hint="--until")
 
 
 def _histories(text: str) -> int | None:
@@ -121,23 +169,48 @@ def _scale_text(full: Scenario, scaled: Scenario, scale: float) -> str:
     return "; ".join((told, *desks, *counts)) + "."
 
 
-def _run_draws(scenario: Scenario, draws: int, out: Path | None, *, force: bool, quiet: bool, **settings: Any) -> None:
+def _run_draws(
+    scenario: Scenario,
+    draws: int,
+    folder: Path,
+    *,
+    seed: int,
+    replications: int,
+    workers: int | None,
+    cluster: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
     """Sample all ranges into a results folder."""
-    folder = out or Path("results") / f"{scenario.name}_draws"
     from sim.views import ranges
 
     if not quiet:
         tell_if_compiling()
-    with interruptible(), progress_bar(f"{draws} draws of {scenario.name}", quiet) as progress:
-        found = ranges.draws(scenario, draws, out=folder, force=force, progress=progress, **settings)
+    with interruptible(folder), progress_bar(f"{draws} draws of {scenario.name}", quiet) as progress:
+        found = ranges.draws(
+            scenario,
+            draws,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            out=folder,
+            force=force,
+            progress=progress,
+        )
     if not quiet:
-        say(f"{found.sentence()}\nTables, figure and manifest are in {folder}")
+        print_draws(found, folder)
+
+
+def print_draws(found: Draws, folder: Path) -> None:
+    """Both bands in words, and where everything lies."""
+    say(f"{found.sentence()}\nTables, figure and manifest are in {folder}")
 
 
 HEADLINES = ("ban_rate", "banned_share", "wrongful_ban_rate")
 
 
-def _print_result(result: Result, folder: Path) -> None:
+def print_run(result: Result, folder: Path) -> None:
     """The headline numbers by segment, the desks, and where everything lies."""
     from rich.console import Console
     from rich.table import Table

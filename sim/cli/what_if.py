@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sim.cli.common import (
     FAILED,
     UNDECIDED,
+    ClusterOption,
     ScenarioArgument,
+    WorkersOption,
     app,
     check_engine,
     check_scale,
+    check_where,
     interruptible,
     load,
     percent,
@@ -22,6 +25,9 @@ from sim.cli.common import (
     tell_if_compiling,
 )
 
+if TYPE_CHECKING:
+    from sim.views.sweeps import Sweep
+
 
 @app.command("test")
 def check(
@@ -29,7 +35,8 @@ def check(
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     max_replications: Annotated[int, typer.Option(min=1, help="What is not decided after so many is undecided.")] = 100,
     engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Replications at once [default: one a core].")] = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -38,14 +45,22 @@ def check(
     Exit code 0: all held; 1: some failed; 3: none failed, but some are undecided; 2: bad input.
     """
     check_engine(engine)
+    check_where(workers, cluster)
     from sim.experiments.expect import check_expectations
     from sim.views import verdicts
 
     if not quiet:
         tell_if_compiling()
     with interruptible(), progress_bar("Testing", quiet) as progress:
-        options: dict[str, Any] = {"seed": seed, "engine": engine, "workers": workers, "progress": progress}
-        checks = check_expectations(*scenarios, max_replications=max_replications, **options)
+        checks = check_expectations(
+            *scenarios,
+            seed=seed,
+            max_replications=max_replications,
+            engine=engine,  # type: ignore[arg-type]
+            workers=workers,
+            cluster=cluster,
+            progress=progress,
+        )
     if junit is not None:
         junit.parent.mkdir(parents=True, exist_ok=True)
         junit.write_text(verdicts.junit(checks), encoding="utf-8")
@@ -85,13 +100,18 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     replications: Annotated[int, typer.Option(min=1, help="Independent replications of each.")] = 1,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Replications at once [default: one a core].")] = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<A>_vs_<B>].")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Compare scenarios with the first one, account by account: differences with limits, and the accounts that end differently."""
+    """Compare scenarios with the first one, account by account: differences with limits, and the accounts that end differently.
+
+    Replications after the first are tasks, saved as they finish: if it is stopped, the same command or `resume` goes on.
+    """
     check_scale(scale)
+    check_where(workers, cluster)
     loaded = [load(source) for source in scenarios]
     chosen = loaded if scale is None else [scenario.scaled(scale) for scenario in loaded]
     folder = out or Path("results") / "_vs_".join(scenario.name for scenario in chosen)
@@ -99,9 +119,17 @@ def compare(
 
     if not quiet:
         tell_if_compiling()
-    with interruptible(), progress_bar(f"Comparing {len(chosen)} scenarios", quiet) as progress:
-        options: dict[str, Any] = {"seed": seed, "replications": replications, "workers": workers}
-        done = comparison.compare(*chosen, out=folder, force=force, progress=progress, **options)
+    with interruptible(folder), progress_bar(f"Comparing {len(chosen)} scenarios", quiet) as progress:
+        done = comparison.compare(
+            *chosen,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            out=folder,
+            force=force,
+            progress=progress,
+        )
     if not quiet:
         comparison.print_comparison(done, folder)
 
@@ -117,12 +145,14 @@ def sweep(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every point.")] = 0,
     replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once [default: one a core].")] = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sweep].")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Run a scenario at many parameter points; if it is stopped, the same command goes on."""
+    """Run a scenario at many parameter points; if it is stopped, the same command or `resume` goes on."""
+    check_where(workers, cluster)
     if bool(vary) == (samples is not None):
         raise typer.BadParameter("give --vary (once or more) or --samples", param_hint="--vary")
     loaded = load(scenario)
@@ -133,14 +163,29 @@ def sweep(
     axes = axes_of(vary) if vary else None
     if not quiet:
         tell_if_compiling()
-    with interruptible(), progress_bar(f"Sweeping {loaded.name}", quiet) as progress:
-        options: dict[str, Any] = {"seed": seed, "replications": replications, "workers": workers, "force": force}
-        found = sweeps.sweep(loaded, axes, samples=samples, out=folder, progress=progress, **options)
+    with interruptible(folder), progress_bar(f"Sweeping {loaded.name}", quiet) as progress:
+        found = sweeps.sweep(
+            loaded,
+            axes,
+            samples=samples,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            out=folder,
+            force=force,
+            progress=progress,
+        )
     if not quiet:
-        rates = found.of("ban_rate")["value"]
-        told = f"{len(rates):,} points in {found.manifest['wall_seconds']:.1f} s"
-        say(f"{told}: ban rate {percent(rates.min())} to {percent(rates.max())}")
-        say(f"Table, figures and manifest are in {folder}")
+        print_sweep(found, folder)
+
+
+def print_sweep(found: Sweep, folder: Path) -> None:
+    """How many points, between what the ban rate lies, and where everything is."""
+    rates = found.of("ban_rate")["value"]
+    told = f"{len(rates):,} points in {found.manifest['wall_seconds']:.1f} s"
+    say(f"{told}: ban rate {percent(rates.min())} to {percent(rates.max())}")
+    say(f"Table, figures and manifest are in {folder}")
 
 
 @app.command()
@@ -151,7 +196,8 @@ def sensitivity(
     samples: Annotated[int, typer.Option(min=2, help="Sobol: base points, a power of 2; Morris: trajectories.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every point and of the sample.")] = 0,
     replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once [default: one a core].")] = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sensitivity].")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
@@ -163,6 +209,7 @@ def sensitivity(
     if method == "sobol" and samples & (samples - 1):
         raise typer.BadParameter(f"found {samples}; Sobol's sequence needs a power of 2", param_hint="--samples")
     check_scale(scale)
+    check_where(workers, cluster)
     loaded = load(scenario)
     chosen = loaded if scale is None else loaded.scaled(scale)
     folder = out or Path("results") / f"{loaded.name}_sensitivity"
@@ -170,9 +217,19 @@ def sensitivity(
 
     if not quiet:
         tell_if_compiling()
-    with interruptible(), progress_bar(f"Varying the ranges of {loaded.name}", quiet) as progress:
-        options: dict[str, Any] = {"seed": seed, "replications": replications, "workers": workers, "force": force}
-        options |= {"method": method, "samples": samples, "out": folder, "progress": progress}
-        found = ranges.sensitivity(chosen, outputs.split(","), **options)
+    with interruptible(folder), progress_bar(f"Varying the ranges of {loaded.name}", quiet) as progress:
+        found = ranges.sensitivity(
+            chosen,
+            outputs.split(","),
+            method=method,  # type: ignore[arg-type]
+            samples=samples,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            out=folder,
+            force=force,
+            progress=progress,
+        )
     if not quiet:
         ranges.print_sensitivity(found, folder)

@@ -6,6 +6,7 @@ whatever decides numbers: with others its outcomes could differ.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -70,6 +71,8 @@ def joined(
         import distributed
     except ImportError as error:
         raise RunError("--cluster needs Dask: pip install 'enforcement-sim[cluster]'") from error
+    if not re.fullmatch(r"(\w+://)?\S+:\d+", address):  # Dask's own refusal takes half a minute
+        raise RunError(f"{address} is not the address of a Dask scheduler: write it as in tcp://host:8786")
     connect: Any = distributed.Client
     try:
         client: Any = connect(address, timeout=PATIENCE_SECONDS, set_as_default=False)

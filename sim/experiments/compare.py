@@ -33,10 +33,11 @@ from sim.experiments.flips import EXAMPLES, FLIPS, Logged, Pairs, Words, example
 from sim.experiments.folders import manifest_of
 from sim.experiments.paired import Limits, Sample, account_limits
 from sim.experiments.replications import Progress, codes_of
-from sim.experiments.work import Outcome, outcome_of, run_tasks, tasks_of
+from sim.experiments.work import run_tasks, tasks_of
 from sim.model.jit import Array
 from sim.model.tables import keyed
 from sim.results.intervals import student, welch
+from sim.results.outcome import Outcome, outcome_of
 from sim.results.summary import Measure
 from sim.results.tables import Codes, counts_of
 from sim.scenario import Scenario
@@ -269,6 +270,7 @@ def compare_scenarios(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     progress: Progress = lambda share: None,
     most_rows: int = MOST_ROWS,
@@ -282,7 +284,7 @@ def compare_scenarios(
         A, B and others; every one is compared with A.
     seed, replications
         As for a run; all scenarios share them.
-    workers, folder
+    workers, cluster, folder
         As for `sim.experiments.work.run_tasks`, for replications after the first.
     most_rows, first
         Where a run has more events than `most_rows`, the lives of the first accounts of each segment alone are compared.
@@ -306,14 +308,15 @@ def compare_scenarios(
         for name, scenario in zip(names, scenarios, strict=True)
         for task in tasks_of(scenario, seed, rest, point=name)
     ]
-    done = run_tasks(tasks, workers=workers, folder=folder, progress=lambda part: progress(share + (1 - share) * part))
+    told = lambda part: progress(share + (1.0 - share) * part)  # noqa: E731
+    done = run_tasks(tasks, workers=workers, cluster=cluster, folder=folder, progress=told)
     for number, (_, outcome) in enumerate(done if tasks else ()):
         outcomes[number // len(rest)].append(outcome)
     tables = _tables(names, runs, outcomes, seed)
     settings = {"seed": seed, "replications": replications, "accounts_compared": runs[0].logged.first or "all"}
-    told = [_identity(name, scenario) for name, scenario in zip(names, scenarios, strict=True)]
+    identities = [_identity(name, scenario) for name, scenario in zip(names, scenarios, strict=True)]
     seconds = time.perf_counter() - began
-    manifest = manifest_of("compare", scenarios[0], {**settings, "scenarios": told}, tables, seconds)
+    manifest = manifest_of("compare", scenarios[0], {**settings, "scenarios": identities}, tables, seconds)
     return Compared(names, tuple(scenarios), manifest=manifest, **tables)
 
 

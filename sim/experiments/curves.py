@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sim.experiments.paired import Sample
-from sim.experiments.work import BAN_CURVES, Outcome
+from sim.experiments.work import BAN_CURVES
 from sim.model.jit import NEVER, Array
 from sim.results.intervals import paired_shares, student
+from sim.results.outcome import Outcome
 from sim.results.tables import Codes
 
 CURVES = ("measure", "segment", "time", "a", "b", "difference", "low", "high")

@@ -19,8 +19,9 @@ import pandas as pd
 
 from sim.errors import Fault, ScenarioError
 from sim.experiments.replications import Engine
-from sim.experiments.work import BAN_CURVES, Outcome, run_tasks, tasks_of
+from sim.experiments.work import BAN_CURVES, run_tasks, tasks_of
 from sim.results.intervals import student, wilson
+from sim.results.outcome import Outcome
 from sim.results.summary import Value
 from sim.scenario import Expectation, Scenario, Spec, load
 
@@ -133,6 +134,7 @@ def check_expectations(
     max_replications: int = 100,
     engine: Engine = "auto",
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Checks:
     """Hold scenarios to what their files expect.
@@ -146,7 +148,7 @@ def check_expectations(
     max_replications
         After so many replications of a scenario, what is not decided is undecided. Where a limited desk lets accounts meet nothing can be
         decided with fewer than three.
-    workers
+    workers, cluster
         See `sim.experiments.work.run_tasks`.
     progress
         Told the share of the replications that may still be needed which are done.
@@ -171,6 +173,7 @@ def check_expectations(
                 for _, outcome in run_tasks(
                     tasks_of(scenario, seed, range(first, last), engine=engine),
                     workers=workers,
+                    cluster=cluster,
                     progress=lambda share: progress(
                         (len(found) + (first + share * (last - first)) / max_replications) / len(loaded)
                     ),

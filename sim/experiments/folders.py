@@ -1,33 +1,175 @@
 """Results folders of experiments over many points: tables as CSV, a manifest with their hashes, and figures, whole or not at all.
 
-While an experiment runs, its finished tasks lie in a hidden folder beside the place of the results, `.<name>.tasks`. The same command goes on
-from there after a kill; when the results are in place it is removed.
+While an experiment runs, its finished tasks lie in a hidden folder beside the place of the results, `.<name>.tasks`, with the command that they
+belong to. The same command, or `resume`, goes on from there after a kill; when the results are in place it is removed.
+
+====================  ===============================================================================
+`Command`             what was asked for: enough to ask for it again
+`begun`               the folder of a command's tasks, while it is being worked on
+`command_of`          the command that was begun and is not finished
+`finished_tasks`      how many of its tasks are
+`publish`             writes the results, and forgets the tasks
+====================  ===============================================================================
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import Column
 from sim.results.content import ContentHash
 from sim.results.manifest import versions
-from sim.results.store import MANIFEST, SCENARIO, check_target
-from sim.scenario import Scenario
+from sim.results.placing import MANIFEST, Claim, Partial, clear_abandoned
+from sim.results.store import SCENARIO
+from sim.scenario import Scenario, loads
+
+Verb = Literal["run", "compare", "sweep", "draws", "sensitivity"]
+COMMAND = "command.json"
+_TASK = re.compile(r"[0-9a-f]{32}\.\w+")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was asked for.
+
+    Attributes
+    ----------
+    verb
+        The function of this name makes it again.
+    scenarios
+        Resolved.
+    settings
+        Keyword -> value, as the function takes them, but for where it runs, which decides no numbers.
+    force
+        Whether results that are in the way are to be replaced.
+    """
+
+    verb: Verb
+    scenarios: tuple[Scenario, ...]
+    settings: Mapping[str, Any]
+    force: bool = False
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads back to the same."""
+        scenarios = [
+            {
+                "name": scenario.name,
+                "file": None if scenario.file is None else str(scenario.file),
+                "text": scenario.resolved_yaml(),
+            }
+            for scenario in self.scenarios
+        ]
+        told = {
+            "verb": self.verb,
+            "force": self.force,
+            "settings": dict(self.settings),
+            "versions": versions(),
+            "scenarios": scenarios,
+        }
+        return json.dumps(told, indent=2, ensure_ascii=False, default=_plain) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Command:
+        """Read what `to_json` wrote."""
+        told = json.loads(text)
+        scenarios = [
+            replace(loads(each["text"], name=each["name"]), file=None if each["file"] is None else Path(each["file"]))
+            for each in told["scenarios"]
+        ]
+        return Command(told["verb"], tuple(scenarios), dict(told["settings"]), bool(told["force"]))
+
+
+def _plain(value: object) -> object:
+    """A value of NumPy as Python's own; anything else as it is shown."""
+    item = getattr(value, "item", None)
+    return str(value) if item is None else item()
 
 
 def tasks_folder(out: Path) -> Path:
     """Where finished tasks lie until the results are in place."""
     return out.absolute().parent / f".{out.name}.tasks"
+
+
+def finished_tasks(out: Path) -> int:
+    """How many finished tasks are kept for a results folder."""
+    folder = tasks_folder(out)
+    return sum(_TASK.fullmatch(path.name) is not None for path in folder.iterdir()) if folder.is_dir() else 0
+
+
+@contextmanager
+def begun(out: Path, command: Command) -> Iterator[Path]:
+    """The folder for the tasks of a command, while it is being worked on; left early, it stays if anything in it is finished.
+
+    Raises
+    ------
+    ResultsError
+        Another process is working on the same results.
+    """
+    folder = tasks_folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    claim = Claim(folder)
+    if not claim.granted:
+        raise ResultsError(f"{out} is being worked on by another process; wait for it, or give --out for another place")
+    try:
+        text = command.to_json()
+        written = folder / f".{COMMAND}"
+        written.write_text(text, encoding="utf-8")
+        written.replace(folder / COMMAND)
+        yield folder
+    except BaseException:
+        if not finished_tasks(out):
+            forget_tasks(out)
+        raise
+    finally:
+        claim.release()
+
+
+def forget_tasks(out: Path) -> None:
+    """Remove the tasks kept for a results folder; by another name first, so that a late task finds no place to lie in."""
+    gone = out.absolute().parent / f".{out.name}.tasks{os.getpid()}.partial"
+    with suppress(FileNotFoundError):
+        tasks_folder(out).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def command_of(out: Path) -> Command:
+    """The command that was begun for a results folder and is not finished.
+
+    Raises
+    ------
+    ResultsError
+        There is none: the results are complete, or nothing was begun; or it cannot be read.
+    """
+    clear_abandoned(out)
+    folder = tasks_folder(out)
+    complete = (out / MANIFEST).is_file()
+    try:
+        command = Command.from_json((folder / COMMAND).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if complete:
+            raise ResultsError(f"{out} is complete: there is nothing to resume") from None
+        raise ResultsError(f"nothing to resume: no work on {out} has been begun, or none that can go on") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ScenarioError) as error:
+        told = f"{folder / COMMAND} cannot be read: {type(error).__name__} {error}"
+        raise ResultsError(f"{told}; give the command again, which goes on from the finished tasks") from error
+    if complete and not command.force:  # killed after the results were put in their place
+        forget_tasks(out)
+        raise ResultsError(f"{out} is complete: there is nothing to resume")
+    return command
 
 
 def content_of(table: pd.DataFrame) -> str:
@@ -93,31 +235,16 @@ def publish(
     ResultsError
         The folder is in the way or cannot be written.
     """
-    check_target(folder, force=force)
-    place = folder.absolute()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=place.parent))
+    partial = Partial(folder, force=force)
     try:
-        partial.chmod(0o755)
         for name, table in tables.items():
-            table.to_csv(partial / f"{name}.csv", index=False)
-        (partial / SCENARIO).write_text(scenario.resolved_yaml(), encoding="utf-8")
+            table.to_csv(partial.path / f"{name}.csv", index=False)
+        (partial.path / SCENARIO).write_text(scenario.resolved_yaml(), encoding="utf-8")
         text = json.dumps(dict(manifest), indent=2, ensure_ascii=False)
-        (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        decorate(partial)
-        check_target(folder, force=force)
-        if place.exists():
-            aside = partial.with_suffix(".old")
-            place.rename(aside)
-            try:
-                partial.rename(place)
-            except BaseException:
-                aside.rename(place)
-                raise
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            partial.rename(place)
+        (partial.path / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        decorate(partial.path)
+        place = partial.publish()
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(tasks_folder(folder), ignore_errors=True)
+        partial.discard()
+    forget_tasks(folder)
     return place

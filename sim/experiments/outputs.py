@@ -13,7 +13,8 @@ import numpy as np
 
 from sim.errors import Fault, ScenarioError
 from sim.experiments.points import whole
-from sim.experiments.work import BAN_CURVES, Outcome
+from sim.experiments.work import BAN_CURVES
+from sim.results.outcome import Outcome
 from sim.results.summary import Measure
 from sim.scenario import Scenario
 from sim.scenario.names import allowed

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import Fault, ScenarioError
-from sim.experiments.work import Outcome, run_tasks, tasks_of
+from sim.experiments.work import run_tasks, tasks_of
+from sim.results.outcome import Outcome
 from sim.scenario import Range, Scenario
 from sim.scenario.yaml_reading import parse
 from sim.scenario.yaml_tree import Source, plain
@@ -257,6 +258,7 @@ def outcomes_at(
     *,
     paired: bool = True,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[tuple[int, list[Outcome]]]:
@@ -267,7 +269,7 @@ def outcomes_at(
     paired
         All points have the same replications, and so the same draws; otherwise every point has its own, and chance at one tells nothing
         about another.
-    workers, folder, progress
+    workers, cluster, folder, progress
         As for `sim.experiments.work.run_tasks`.
 
     Raises
@@ -285,7 +287,7 @@ def outcomes_at(
         tasks += tasks_of(point.scenario, seed, range(first, first + replications), point=point.name)
     found: list[Outcome] = []
     current = place = 0
-    for task, outcome in run_tasks(tasks, workers=workers, folder=folder, progress=progress):
+    for task, outcome in run_tasks(tasks, workers=workers, cluster=cluster, folder=folder, progress=progress):
         while tasks[place] != task:  # failed
             place += 1
         if place // replications != current:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,19 +17,22 @@ from sim.model.jit import Array
 from sim.model.tables import compile_tables, is_coupled, keyed
 from sim.results.columns import TABLES
 from sim.results.manifest import manifest
+from sim.results.outcome import Outcome, outcome_of
 from sim.results.store import Writer
-from sim.results.summary import Measure, Value, measures, summarise
+from sim.results.summary import Measure, Value, summarise
 from sim.results.tables import Codes, Counts, counts_of, histories_of, tables_of
 from sim.scenario import Scenario
 
 Engine = Literal["auto", "compiled", "process"]
 Progress = Callable[[float], None]
 Add = Callable[[str, pd.DataFrame], None]
-Enough = Callable[[Counts, Codes], bool]
-"""Told the numbers of each replication in turn: whether it was the last one."""
+Parts = Iterable[tuple[str, pd.DataFrame]]
+"""Names of tables and rows of theirs, in order."""
+Enough = Callable[[Outcome], bool]
+"""Told the outcome of each replication in turn: whether it was the last one."""
 
 
-def never(counts: Counts, codes: Codes) -> bool:
+def never(outcome: Outcome) -> bool:
     """No replication is the last one before all are done."""
     return False
 
@@ -116,10 +119,46 @@ def replicate(
     return tally, events[np.lexsort((events["account"], events["segment"]))]
 
 
+def parts_of(
+    codes: Codes,
+    settings: Settings,
+    replication: int,
+    progress: Progress = lambda share: None,
+    *,
+    threads: int | None = None,
+) -> tuple[Outcome, Parts]:
+    """Run one replication: its outcome, and its tables as they are asked for."""
+    tally, events = replicate(codes, settings, replication, progress, threads=threads)
+    counts = counts_of(tally, codes)
+    return outcome_of(counts, codes), _tables(counts, events, codes, replication)
+
+
+def _tables(counts: Counts, events: Array, codes: Codes, replication: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    yield from tables_of(counts, codes, replication).items()
+    for first in range(0, len(events), HISTORY_ROWS):
+        yield "histories", histories_of(events[first : first + HISTORY_ROWS], codes, replication)
+
+
+Source = Callable[[Codes, Settings, Progress], Iterator[tuple[Outcome, Parts]]]
+"""Where replications come from, in order; closed when there are enough."""
+
+
+def one_by_one(threads: int | None = None) -> Source:
+    """Replications made here, one after the other, each by all of so many threads (by default as many as there are processors)."""
+
+    def made(codes: Codes, settings: Settings, progress: Progress) -> Iterator[tuple[Outcome, Parts]]:
+        count = settings.replications
+        for number in range(count):
+            told = lambda share, done=number: progress((done + share) / count)  # noqa: E731
+            yield parts_of(codes, settings, number, told, threads=threads)
+
+    return made
+
+
 def _run_all(
-    codes: Codes, settings: Settings, add: Add, progress: Progress, enough: Enough
+    codes: Codes, settings: Settings, add: Add, progress: Progress, enough: Enough, source: Source
 ) -> tuple[pd.DataFrame, Settings]:
-    """Run every replication, or until it is enough, and hand the tables on.
+    """Hand on the tables of every replication, or until it is enough.
 
     Returns
     -------
@@ -129,20 +168,11 @@ def _run_all(
         With as many replications as were run.
     """
     found: list[dict[Measure, Value]] = []
-    for replication in range(settings.replications):
-        tally, events = replicate(
-            codes,
-            settings,
-            replication,
-            lambda share, done=replication: progress((done + share) / settings.replications),  # type: ignore[misc]
-        )
-        counts = counts_of(tally, codes)
-        for name, table in tables_of(counts, codes, replication).items():
+    for outcome, parts in source(codes, settings, progress):
+        for name, table in parts:
             add(name, table)
-        for first in range(0, len(events), HISTORY_ROWS):
-            add("histories", histories_of(events[first : first + HISTORY_ROWS], codes, replication))
-        found.append(measures(counts, codes.names))
-        if enough(counts, codes):
+        found.append(outcome.measures)
+        if enough(outcome):
             break
     return summarise(found, independent=not is_coupled(codes.law)), replace(settings, replications=len(found))
 
@@ -153,12 +183,14 @@ def run_in_memory(
     progress: Progress = lambda share: None,
     *,
     enough: Enough = never,
+    threads: int | None = None,
 ) -> Collected:
     """Run a scenario and keep its tables in memory."""
     began = time.perf_counter()
     codes = codes_of(scenario)
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
-    summary, done = _run_all(codes, settings, lambda name, table: parts[name].append(table), progress, enough)
+    add: Add = lambda name, table: parts[name].append(table)  # noqa: E731
+    summary, done = _run_all(codes, settings, add, progress, enough, one_by_one(threads))
     if not parts["histories"]:
         parts["histories"].append(histories_of(np.empty(0, EVENT), codes, 0))
     tables = {
@@ -177,6 +209,7 @@ def run_to_folder(
     progress: Progress = lambda share: None,
     decorate: Callable[[Path], None] = lambda folder: None,
     enough: Enough = never,
+    source: Source | None = None,
 ) -> Path:
     """Run a scenario into a results folder, which appears whole or not at all.
 
@@ -184,6 +217,8 @@ def run_to_folder(
     ----------
     enough
         Ends the run before all of `settings.replications`; the folder is then that of a run of so many.
+    source
+        Where the replications come from; by default they are made here, one by one.
     decorate
         Called with the folder before it is put in its place, with all tables in it: adds figures.
 
@@ -195,7 +230,7 @@ def run_to_folder(
     with Writer(folder, force=force, csv=csv) as writer:
         began = time.perf_counter()
         codes = codes_of(scenario)
-        summary, done = _run_all(codes, settings, writer.add, progress, enough)
+        summary, done = _run_all(codes, settings, writer.add, progress, enough, source or one_by_one())
         told = manifest(codes, _told(done), time.perf_counter() - began)
         decorate(writer.finish(told, scenario.resolved_yaml(), summary))
         return writer.publish()

@@ -27,10 +27,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from sim.experiments.folders import manifest_of, publish, tasks_folder
+from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.outputs import outputs_of
 from sim.experiments.points import MAX_POINTS, Floats, Point, outcomes_at, points_at, ranges_of
-from sim.results.store import check_target
+from sim.results.placing import check_target
 from sim.scenario import Scenario
 
 Progress = Callable[[float], None]
@@ -162,6 +162,7 @@ def sensitivity(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     progress: Progress = lambda share: None,
 ) -> Sensitivity:
@@ -194,7 +195,9 @@ def sensitivity(
     swings = _swing_points(scenario)
     points = [*swings, *points_at(scenario, quantiles)]
     values = np.empty((len(points), len(asked)))
-    for place, found in outcomes_at(points, seed, replications, workers=workers, folder=folder, progress=progress):
+    for place, found in outcomes_at(
+        points, seed, replications, workers=workers, cluster=cluster, folder=folder, progress=progress
+    ):
         values[place] = [np.mean([output.of(outcome) for outcome in found]) for output in asked]
     table = _table([output.text for output in asked], paths, method, quantiles, values[len(swings) :], seed)
     swing_table = _swing_table([output.text for output in asked], swings, values[: len(swings)])
@@ -266,13 +269,38 @@ def sensitivity_to_folder(
     outputs: Sequence[str],
     out: Path,
     *,
+    method: Method = "sobol",
+    samples: int = 64,
+    seed: int = 0,
+    replications: int = 1,
+    workers: int | None = None,
+    cluster: str | None = None,
     force: bool = False,
+    progress: Progress = lambda share: None,
     decorate: Callable[[Sensitivity, Path], object] = lambda found, folder: None,
-    **settings: Any,
 ) -> Sensitivity:
     """Analyse into a results folder; see `sensitivity` and `sim.experiments.folders.publish`."""
     check_target(out, force=force)
-    found = sensitivity(scenario, outputs, folder=tasks_folder(out), **settings)
-    tables = {"sensitivity": found.table, "swings": found.swings}
-    publish(out, found.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(found, folder))
+    asked = {
+        "outputs": list(outputs),
+        "method": method,
+        "samples": samples,
+        "seed": seed,
+        "replications": replications,
+    }
+    with begun(out, Command("sensitivity", (scenario,), asked, force)) as folder:
+        found = sensitivity(
+            scenario,
+            outputs,
+            method=method,
+            samples=samples,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            folder=folder,
+            progress=progress,
+        )
+        tables = {"sensitivity": found.table, "swings": found.swings}
+        publish(out, found.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(found, folder))
     return found

@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from sim.experiments.folders import manifest_of, publish, tasks_folder
+from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.points import Point, grid, latin_hypercube, outcomes_at, whole
-from sim.results.store import check_target
+from sim.results.placing import check_target
 from sim.results.summary import summarise
 from sim.scenario import Scenario
 
@@ -97,6 +97,7 @@ def run_sweep(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     progress: Progress = lambda share: None,
 ) -> Swept:
@@ -104,8 +105,8 @@ def run_sweep(
 
     Parameters
     ----------
-    folder
-        Where finished tasks are kept, so that a sweep that was killed goes on.
+    workers, cluster, folder
+        As for `sim.experiments.work.run_tasks`.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def run_sweep(
     """
     began = time.perf_counter()
     parts: list[pd.DataFrame] = []
-    done = outcomes_at(points, seed, replications, workers=workers, folder=folder, progress=progress)
+    done = outcomes_at(points, seed, replications, workers=workers, cluster=cluster, folder=folder, progress=progress)
     for place, found in done:
         part = summarise([outcome.measures for outcome in found], independent=found[0].independent)
         for path, value in reversed(list(points[place].values.items())):
@@ -136,31 +137,49 @@ def run_sweep(
 
 def sweep_to_folder(
     scenario: Scenario,
-    points: Sequence[Point],
+    axes: Mapping[str, Sequence[object]] | None,
     out: Path,
     *,
+    samples: int | None = None,
+    seed: int = 0,
+    replications: int = 1,
+    workers: int | None = None,
+    cluster: str | None = None,
     force: bool = False,
+    progress: Progress = lambda share: None,
     decorate: Callable[[Swept, Path], object] = lambda swept, folder: None,
-    **settings: Any,
 ) -> Swept:
     """Run a sweep into a results folder, which appears whole or not at all; one that was killed goes on where it was.
 
     Parameters
     ----------
+    axes, samples
+        As for `sweep_points`.
     decorate
         Called with what was found and the folder before it is put in its place: adds figures.
-    settings
-        As for `run_sweep`.
 
     Raises
     ------
     ResultsError
-        The folder is in the way or cannot be written.
+        The folder is in the way, cannot be written, or is being worked on.
     TasksFailedError
         Some tasks failed; the finished ones are kept for the next time.
     """
     check_target(out, force=force)
-    swept = run_sweep(scenario, points, folder=tasks_folder(out), **settings)
-    tables = {"sweep": swept.table}
-    publish(out, swept.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(swept, folder))
+    points = sweep_points(scenario, axes, samples=samples, seed=seed)
+    asked = {"vary": axes, "samples": samples, "seed": seed, "replications": replications}
+    with begun(out, Command("sweep", (scenario,), asked, force)) as folder:
+        swept = run_sweep(
+            scenario,
+            points,
+            is_grid=samples is None,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            folder=folder,
+            progress=progress,
+        )
+        tables = {"sweep": swept.table}
+        publish(out, swept.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(swept, folder))
     return swept

@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sim.experiments.folders import manifest_of, publish, tasks_folder
+from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.points import Floats, latin_hypercube, outcomes_at, whole
-from sim.experiments.work import Outcome
-from sim.results.store import check_target
+from sim.results.outcome import Outcome
+from sim.results.placing import check_target
 from sim.results.summary import Measure
 from sim.scenario import Scenario
 
@@ -189,6 +189,7 @@ def uncertainty(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     progress: Progress = lambda share: None,
 ) -> Uncertainty:
@@ -214,7 +215,7 @@ def uncertainty(
     joined: list[Floats] = []
     independent = True
     for _, found in outcomes_at(
-        points, seed, replications, paired=False, workers=workers, folder=folder, progress=progress
+        points, seed, replications, paired=False, workers=workers, cluster=cluster, folder=folder, progress=progress
     ):
         names = names or list(found[0].measures)
         values.append([[float(outcome.measures[name].value) for name in names] for outcome in found])
@@ -288,13 +289,28 @@ def uncertainty_to_folder(
     draws: int,
     out: Path,
     *,
+    seed: int = 0,
+    replications: int = 1,
+    workers: int | None = None,
+    cluster: str | None = None,
     force: bool = False,
+    progress: Progress = lambda share: None,
     decorate: Callable[[Uncertainty, Path], object] = lambda found, folder: None,
-    **settings: Any,
 ) -> Uncertainty:
     """Sample all ranges into a results folder; see `uncertainty` and `sim.experiments.folders.publish`."""
     check_target(out, force=force)
-    found = uncertainty(scenario, draws, folder=tasks_folder(out), **settings)
-    tables = {"uncertainty": found.table, "draws": found.points}
-    publish(out, found.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(found, folder))
+    asked = {"draws": draws, "seed": seed, "replications": replications}
+    with begun(out, Command("draws", (scenario,), asked, force)) as folder:
+        found = uncertainty(
+            scenario,
+            draws,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            folder=folder,
+            progress=progress,
+        )
+        tables = {"uncertainty": found.table, "draws": found.points}
+        publish(out, found.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(found, folder))
     return found

@@ -18,10 +18,9 @@ from dataclasses import dataclass, replace
 from sim.errors import Fault, ScenarioError
 from sim.experiments.outputs import Output, outputs_of
 from sim.experiments.replications import Progress
-from sim.experiments.work import outcome_of
 from sim.results.intervals import student
+from sim.results.outcome import Outcome
 from sim.results.summary import BAN_MEASURES
-from sim.results.tables import Codes, Counts
 from sim.scenario import Scenario
 from sim.scenario.units import RefusedError, level
 
@@ -96,9 +95,9 @@ class Watch:
         self.cap = cap
         self.values: list[float] = []
 
-    def __call__(self, counts: Counts, codes: Codes) -> bool:
+    def __call__(self, outcome: Outcome) -> bool:
         """Whether this replication is the last that is needed."""
-        self.values.append(self.precision.output.of(outcome_of(counts, codes)))
+        self.values.append(self.precision.output.of(outcome))
         return self.reached
 
     @property

@@ -6,7 +6,9 @@
 `summary.py`         measures with 95 % limits
 `intervals.py`       Wilson and Student limits
 `content.py`         hash of a table's content
+`outcome.py`         what is kept of a replication without its tables
 `manifest.py`        what it takes to make the same run again
+`placing.py`         folders that appear whole or not at all
 `store.py`           the results folder: written whole or not at all, read when asked for
 ===================  ==========================================================================
 """

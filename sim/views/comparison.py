@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from sim.experiments.compare import FLIPPED, Compared, compare_scenarios
-from sim.experiments.folders import publish, tasks_folder
-from sim.results.store import check_target
+from sim.experiments.compare import FLIPPED, Compared, check_comparable, compare_scenarios
+from sim.experiments.folders import Command, begun, publish
+from sim.results.placing import check_target
 from sim.scenario import Scenario, load
 from sim.views import comparison_figures as figures
 from sim.views.plots import write_figures
@@ -107,6 +107,7 @@ def compare(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
@@ -117,7 +118,7 @@ def compare(
     ----------
     scenarios
         Two or more: scenarios, names of some that ship, or files.
-    seed, replications, workers
+    seed, replications, workers, cluster
         See `sim.experiments.compare.compare_scenarios`.
     out
         A results folder to write; without it the tables stay in memory.
@@ -134,12 +135,25 @@ def compare(
     if out is not None:
         check_target(Path(out), force=force)
     chosen = [scenario if isinstance(scenario, Scenario) else load(scenario) for scenario in scenarios]
-    tasks = tasks_folder(Path(out)) if out is not None and replications > 1 else None
-    found = compare_scenarios(
-        chosen, seed=seed, replications=replications, workers=workers, folder=tasks, progress=progress
-    )
-    comparison = Comparison(**vars(found))
-    if out is not None:
+
+    def found(tasks: Path | None) -> Comparison:
+        compared = compare_scenarios(
+            chosen,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            folder=tasks,
+            progress=progress,
+        )
+        return Comparison(**vars(compared))
+
+    if out is None:
+        return found(None)
+    check_comparable(chosen)
+    asked = {"seed": seed, "replications": replications}
+    with begun(Path(out), Command("compare", tuple(chosen), asked, force)) as tasks:
+        comparison = found(tasks)
         comparison.save(Path(out), force=force)
     return comparison
 

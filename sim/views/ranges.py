@@ -202,6 +202,7 @@ def draws(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
@@ -214,7 +215,7 @@ def draws(
         Draws of the parameters (Latin hypercube, triangular over low, best and high).
     replications
         Of each draw. One is enough where accounts never meet: chance is then binomial.
-    scenario, seed, workers, out, force, progress
+    scenario, seed, workers, cluster, out, force, progress
         As for ``sim.sweep``.
 
     Raises
@@ -227,12 +228,22 @@ def draws(
         Some draws failed; the error names them.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    settings = {"seed": seed, "replications": replications, "workers": workers}
     if out is None:
-        found = sampling.uncertainty(chosen, draws, progress=progress, **settings)  # type: ignore[arg-type]
+        found = sampling.uncertainty(
+            chosen, draws, seed=seed, replications=replications, workers=workers, cluster=cluster, progress=progress
+        )
     else:
         found = sampling.uncertainty_to_folder(
-            chosen, draws, Path(out), force=force, decorate=add_bands, progress=progress, **settings
+            chosen,
+            draws,
+            Path(out),
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            force=force,
+            progress=progress,
+            decorate=add_bands,
         )
     return Draws(**vars(found))
 
@@ -246,6 +257,7 @@ def sensitivity(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
@@ -258,7 +270,7 @@ def sensitivity(
         ``measure[:segment][:state]@when``, such as ``ban_rate@end`` or ``occupancy_share:media:warned@90 days``.
     method, samples
         ``sobol`` (samples: a power of 2) or ``morris`` (samples: trajectories).
-    scenario, seed, replications, workers, out, force, progress
+    scenario, seed, replications, workers, cluster, out, force, progress
         As for ``sim.sweep``.
 
     Raises
@@ -267,12 +279,32 @@ def sensitivity(
         As for ``sim.draws``; also for outputs that are none.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    settings = {"method": method, "samples": samples, "seed": seed, "replications": replications, "workers": workers}
     if out is None:
-        found = sensing.sensitivity(chosen, outputs, progress=progress, **settings)  # type: ignore[arg-type]
+        found = sensing.sensitivity(
+            chosen,
+            outputs,
+            method=method,
+            samples=samples,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            progress=progress,
+        )
     else:
         found = sensing.sensitivity_to_folder(
-            chosen, outputs, Path(out), force=force, decorate=add_tornados, progress=progress, **settings
+            chosen,
+            outputs,
+            Path(out),
+            method=method,
+            samples=samples,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            force=force,
+            progress=progress,
+            decorate=add_tornados,
         )
     return Sensitivity(**vars(found))
 

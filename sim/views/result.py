@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sim.errors import ResultsError, ScenarioError
-from sim.experiments.replications import Collected, Engine, Settings, never, run_in_memory, run_to_folder
+from sim.experiments.replications import Collected, Engine, Progress, Settings, never, run_in_memory
+from sim.experiments.resumable import run_resumable
 from sim.experiments.until import CAP, Watch, precision_of
 from sim.results.store import Stored
 from sim.scenario import Scenario, load, loads
@@ -145,6 +146,8 @@ def run(
     max_replications: int = CAP,
     engine: Engine = "auto",
     histories: int | None = 1000,
+    workers: int | None = None,
+    cluster: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> Result:
@@ -161,8 +164,13 @@ def run(
         ``manifest["replications"]`` says how many it took.
     max_replications
         Where `until` gives up.
+    workers
+        Processors to use, by default all.
+    cluster
+        Address of a Dask scheduler (``tcp://host:8786``) whose workers do the replications instead; for a run into `out`.
     out
-        A results folder to write; without it the tables stay in memory.
+        A results folder to write; without it the tables stay in memory. Several replications into a folder are saved as they finish: after a
+        kill, the same call or ``sim.resume(out)`` goes on.
     force
         Replace `out` if it is a results folder already.
 
@@ -172,14 +180,45 @@ def run(
         The scenario cannot be run.
     ResultsError
         `out` is in the way or cannot be written.
+    RunError
+        Some replications failed, or the cluster cannot be had.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
     watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
     settings = Settings(seed, replications if watch is None else watch.cap, engine, histories)
-    enough = watch or never
     if out is None:
-        return Result(run_in_memory(chosen, settings, enough=enough), chosen)
-    return open(run_to_folder(chosen, settings, Path(out), force=force, decorate=add_figures, enough=enough))
+        if cluster is not None:
+            raise ValueError("a cluster is for runs into a folder: give out")
+        return Result(run_in_memory(chosen, settings, enough=watch or never, threads=workers), chosen)
+    return run_with_figures(chosen, settings, Path(out), watch=watch, workers=workers, cluster=cluster, force=force)
+
+
+def run_with_figures(
+    scenario: Scenario,
+    settings: Settings,
+    out: Path,
+    *,
+    watch: Watch | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    force: bool = False,
+    csv: bool = False,
+    progress: Progress = lambda share: None,
+) -> Result:
+    """Run a scenario into a results folder with figures: see `sim.experiments.resumable.run_resumable`."""
+    done = run_resumable(
+        scenario,
+        settings,
+        out,
+        watch=watch,
+        workers=workers,
+        cluster=cluster,
+        force=force,
+        csv=csv,
+        progress=progress,
+        decorate=add_figures,
+    )
+    return open(done)
 
 
 def add_figures(folder: Path) -> None:

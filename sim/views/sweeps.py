@@ -328,6 +328,7 @@ def sweep(
     seed: int = 0,
     replications: int = 1,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
@@ -346,6 +347,8 @@ def sweep(
         Of every point.
     workers
         How many tasks at once; by default as many as there are processors.
+    cluster
+        Address of a Dask scheduler (``tcp://host:8786``) whose workers do the tasks instead.
     out
         A results folder to write; while it is not complete, the same call goes on where it was stopped.
     force
@@ -363,12 +366,29 @@ def sweep(
         Some points failed; the error names them, and the others are kept if there is an `out`.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    points = sweep_points(chosen, vary, samples=samples, seed=seed)
-    settings = {"is_grid": samples is None, "seed": seed, "replications": replications, "workers": workers}
     if out is None:
-        found = run_sweep(chosen, points, progress=progress, **settings)  # type: ignore[arg-type]
+        found = run_sweep(
+            chosen,
+            sweep_points(chosen, vary, samples=samples, seed=seed),
+            is_grid=samples is None,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            progress=progress,
+        )
     else:
         found = sweep_to_folder(
-            chosen, points, Path(out), force=force, decorate=add_figures, progress=progress, **settings
+            chosen,
+            vary,
+            Path(out),
+            samples=samples,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            force=force,
+            progress=progress,
+            decorate=add_figures,
         )
     return Sweep(**vars(found))

@@ -1,12 +1,11 @@
-"""Run by `test_work.py` in a process of its own: tasks are killed at random moments and taken up again.
+"""Run by `test_resume.py` in a process of its own: verbs are killed at random moments and taken up again.
 
-Every run is a fork of this process, so that what takes long is loaded once. Prints, as JSON, how many outcomes the dead left behind each time, and
-whether the run that followed gave the outcomes of an undisturbed one.
+Every run of a verb is a fork of this process, so that what takes long is loaded once; figures are not drawn. Prints, as JSON, how many finished tasks
+the dead left behind each time, and whether the results that followed have the hashes of an undisturbed run.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -16,73 +15,87 @@ import threading
 import time
 from pathlib import Path
 
-from sim.experiments.work import perform, run_tasks, tasks_of
+from sim import cli
+from sim.experiments.folders import COMMAND, finished_tasks, tasks_folder
+from sim.experiments.resumable import packed_replication
+from sim.experiments.work import tasks_of
 from sim.scenario import load
+from sim.views import result, resuming, sweeps
 
-TASKS = 12
-TIMES = 20
+SWEEPS, RUNS = 20, 4
 SEED = 4
+TASKS = {"sweep": 12, "run": 10}
+RATE = "violations.violation.rate.accounts=0.01 per day,0.02 per day,0.03 per day"
+OPTIONS = {
+    "sweep": ("--vary", RATE, "--replications", "4", "--workers", "2"),
+    "run": ("--replications", str(TASKS["run"]), "--workers", "2", "--histories", "50"),
+}
 
 
-def hashed(folder: Path | None) -> str:
-    """Hash of all outcomes of a small sweep, by two workers."""
-    found = hashlib.sha256()
-    for task, outcome in run_tasks(tasks(), workers=2, folder=folder):
-        found.update(f"{task.point} {task.replication} {outcome.to_json()}".encode())
-    return found.hexdigest()
-
-
-def tasks() -> list:
-    """Three points, four replications each."""
-    base = load(Path(__file__).parents[1] / "benchmarks" / "ladder.yaml").with_values(
-        {"segments.accounts.accounts": 10_000}
-    )
-    points = [base.with_values({"violations.violation.rate.accounts": f"0.0{n} per day"}) for n in (1, 2, 3)]
-    return [task for point in points for task in tasks_of(point, 0, range(TASKS // len(points)))]
-
-
-def forked(folder: Path | None, pipe: int) -> int:
-    """A child that writes the hash of its run into a pipe."""
+def forked(*arguments: str) -> int:
+    """A child that runs a verb quietly."""
     child = os.fork()
     if child == 0:
+        code = 1
         try:
-            os.write(pipe, hashed(folder).encode())
+            sys.argv = ["enforcement-sim", *arguments, "--quiet"]
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(str(stop.code or 0))
         finally:
-            os._exit(0)
+            os._exit(code)
     return child
 
 
-def told_by(folder: Path | None) -> str:
-    """The hash that a child finds, undisturbed."""
-    reading, writing = os.pipe()
-    child = forked(folder, writing)
-    os.close(writing)
+def done(*arguments: str) -> bool:
+    """Run a verb to its end."""
+    _, status = os.waitpid(forked(*arguments), 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def hashes(out: Path) -> object:
+    """Hashes of all tables in a results folder."""
+    return json.loads((out / "manifest.json").read_text())["tables"]
+
+
+def killed(child: int, out: Path, tasks: int, seconds: float) -> int:
+    """Kill a child some time after so many of its tasks are finished; says how many were."""
+    begun = tasks_folder(out) / COMMAND
+    while not ((begun.exists() and finished_tasks(out) >= tasks) or out.exists()):
+        time.sleep(0.0005)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    with os.fdopen(reading) as pipe:
-        return pipe.read()
+    return finished_tasks(out)
 
 
 def main(folder: Path) -> None:
     """Kill and resume, so many times."""
-    perform(tasks()[0], 1)
+    scenario = load(Path(__file__).parents[1] / "benchmarks" / "ladder.yaml")
+    file = folder / "ladder.yaml"
+    file.write_text(scenario.with_values({"segments.accounts.accounts": 10_000}).resolved_yaml())
+    sweeps.add_figures = lambda swept, folder: []
+    result.add_figures = lambda folder: None
+    assert resuming.sweep is sweeps.sweep
+    packed_replication(tasks_of(load(file), 0, [0])[0], 1)
     while threading.active_count() > 1:
         time.sleep(0.01)
     chance = random.Random(SEED)
-    wanted = told_by(None)
-    left, same = [], []
-    for number in range(TIMES):
-        kept = folder / str(number)
-        kept.mkdir()
-        enough = chance.randrange(TASKS)
-        child = forked(kept, os.open(os.devnull, os.O_WRONLY))
-        while len(list(kept.glob("*.json"))) < enough:
-            time.sleep(0.0005)
-        time.sleep(chance.uniform(0.0, 0.02))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        left.append(len(list(kept.glob("*.json"))))
-        same.append(told_by(kept) == wanted != "")
-    print(json.dumps({"left": left, "same": same}))
+    left: dict[str, list[int]] = {"sweep": [], "run": []}
+    same: dict[str, list[bool]] = {"sweep": [], "run": []}
+    for verb, times in (("sweep", SWEEPS), ("run", RUNS)):
+        assert done(verb, str(file), *OPTIONS[verb], "--out", str(folder / verb))
+        for number in range(times):
+            out = folder / f"{verb}{number}"
+            command = (verb, str(file), *OPTIONS[verb], "--out", str(out))
+            child = forked(*command)
+            left[verb].append(killed(child, out, chance.randrange(TASKS[verb]), chance.uniform(0.0, 0.02)))
+            again = command if verb == "run" and number % 2 else ("resume", str(out))
+            whole = out.exists() and not finished_tasks(out)  # the kill came too late
+            same[verb].append((whole or done(*again)) and hashes(out) == hashes(folder / verb))
+    hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    print(json.dumps({"left": left, "same": same, "hidden": hidden}))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ from sim.errors import RunError, ScenarioError
 from sim.experiments import expect
 from sim.experiments.expect import Check, check_expectations, decided, error_at, limits, looks, value_of
 from sim.experiments.replications import Settings, run_in_memory
-from sim.experiments.work import Outcome, perform, tasks_of
+from sim.experiments.work import perform, tasks_of
 from sim.results.intervals import student, wilson
+from sim.results.outcome import Outcome
 from sim.results.summary import Value
 from sim.scenario import Expectation, Scenario, load, loads
 from sim.views.verdicts import junit

@@ -17,6 +17,7 @@ from sim.experiments import work
 from sim.experiments.folders import content_of, tasks_folder
 from sim.experiments.points import axes_of, grid, latin_hypercube, outcomes_at, ranges_of, triangular
 from sim.experiments.sweep import run_sweep, sweep_points
+from sim.results.outcome import Outcome
 from sim.scenario import Range, Scenario
 from sim.views.sweeps import draw, name_of, scale_of, sweep
 
@@ -152,7 +153,7 @@ def test_goes_on_where_it_was_stopped(ladder: Scenario, tmp_path: Path, monkeypa
     ran = []
     perform = work.perform
 
-    def counted(task: work.Task, threads: int | None = None) -> work.Outcome:
+    def counted(task: work.Task, threads: int | None = None) -> Outcome:
         ran.append(task.point)
         if len(ran) == 4:
             raise MemoryError("no room")
@@ -169,7 +170,8 @@ def test_goes_on_where_it_was_stopped(ladder: Scenario, tmp_path: Path, monkeypa
     assert again.manifest["tables"] == whole.manifest["tables"]
     assert [path.name for path in tmp_path.iterdir()] == ["swept"]
     told = json.loads((out / "manifest.json").read_text())
-    read = pd.read_csv(out / "sweep.csv", keep_default_na=False, na_values={"low": [""], "high": [""], "value": [""]})
+    empty = {"low": [""], "high": [""], "value": [""]}
+    read = pd.read_csv(out / "sweep.csv", keep_default_na=False, na_values=empty, float_precision="round_trip")
     assert content_of(read.astype(again.table.dtypes)) == told["tables"]["sweep"]["sha256"]
     assert (out / "figures" / "ban_rate.png").is_file()
     with pytest.raises(ResultsError, match="exists already"):
@@ -182,7 +184,7 @@ def test_points_with_a_failed_replication_are_left_out(ladder: Scenario, monkeyp
     points = grid(ladder, {DEADLINE: ["3 days", "5 days", "7 days"]})
     perform = work.perform
 
-    def fails(task: work.Task, threads: int | None = None) -> work.Outcome:
+    def fails(task: work.Task, threads: int | None = None) -> Outcome:
         if (task.point[-6:], task.replication) in (("3 days", 1), ("5 days", 0)):
             raise MemoryError
         return perform(task, threads)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -20,7 +17,9 @@ import pytest
 from sim.errors import RunError
 from sim.experiments import cluster, work
 from sim.experiments.replications import Settings, run_in_memory
-from sim.experiments.work import Outcome, Task, TasksFailedError, perform, run_tasks, tasks_of
+from sim.experiments.work import Task, TasksFailedError, perform, run_tasks, tasks_of
+from sim.results.outcome import Outcome
+from sim.results.summary import Value
 from sim.results.tables import BAN_COLUMNS
 from sim.scenario import Scenario, load
 
@@ -77,7 +76,7 @@ def test_outcome_survives_its_text() -> None:
     """Values that are not numbers, too."""
     outcome = perform(some_tasks()[0], 1)
     measure = next(iter(outcome.measures))
-    odd = replace(outcome, measures={**outcome.measures, measure: work.Value(math.nan)})
+    odd = replace(outcome, measures={**outcome.measures, measure: Value(math.nan)})
     again = Outcome.from_json(odd.to_json())
     assert math.isnan(again.measures[measure].value)
     assert again.to_json() == odd.to_json()
@@ -147,42 +146,7 @@ def test_nothing_to_do() -> None:
     assert list(run_tasks([])) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """SIGKILL at 20 random moments; each time the next run gives the outcomes of an undisturbed one."""
-    script = Path(__file__).with_name("kill_and_resume.py")
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, script, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=here, timeout=120)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["same"] == [True] * 20
-    assert sum(0 < count < 12 for count in told["left"]) >= 10, "the kills came too early or too late"
-
-
 needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="needs distributed (extra `cluster`)")
-
-
-@pytest.fixture
-def dask(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two worker processes on loopback: its address, and the workers."""
-    told = tmp_path / "scheduler.json"
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-    started = [subprocess.Popen([*command, "--no-dashboard", "--scheduler-file", str(told)], **quiet)]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(told), "--no-nanny"]
-    worker += ["--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path)]
-    try:
-        started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
-        give_up = time.monotonic() + 60
-        while not told.exists() or not told.read_text():
-            assert time.monotonic() < give_up, "no scheduler"
-            time.sleep(0.05)
-        yield json.loads(told.read_text())["address"], started[1:]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 @needs_dask

@@ -16,7 +16,8 @@ from results.written import FILES, desk, everything, write
 from sim.errors import ResultsError
 from sim.experiments import replications
 from sim.experiments.replications import Settings, run_to_folder
-from sim.results.store import MANIFEST, Stored, Writer, check_target
+from sim.results.placing import MANIFEST, check_target
+from sim.results.store import Stored, Writer
 
 
 def fail(*_: Any, **__: Any) -> Any:

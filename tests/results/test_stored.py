@@ -21,7 +21,8 @@ from sim.experiments.replications import Settings, codes_of, run_in_memory, run_
 from sim.results import manifest as manifests
 from sim.results.columns import TABLES
 from sim.results.content import ContentHash
-from sim.results.store import MANIFEST, SCENARIO, SUMMARY, Stored
+from sim.results.placing import MANIFEST
+from sim.results.store import SCENARIO, SUMMARY, Stored
 from sim.scenario import load, loads
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from sim.experiments.replications import Collected, Settings, run_in_memory, run_to_folder
 from sim.results.columns import TABLES
-from sim.results.store import MANIFEST, SCENARIO, SUMMARY
+from sim.results.placing import MANIFEST
+from sim.results.store import SCENARIO, SUMMARY
 from sim.scenario import Scenario, load
 
 GOLDEN = Path(__file__).parents[1] / "golden"

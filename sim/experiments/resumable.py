@@ -1,0 +1,146 @@
+"""Runs of several replications, side by side, each saved as it finishes: a run that was killed goes on where it was.
+
+A task makes all tables of a replication, packed into bytes (`sim.results.store.packed`). They are kept in a file beside the place of the results and
+unpacked into it one after the other, in the order of the replications: no more than a few are in memory, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sim.experiments.folders import Command, begun, forget_tasks
+from sim.experiments.replications import (
+    Parts,
+    Progress,
+    Settings,
+    Source,
+    never,
+    one_by_one,
+    parts_of,
+    run_to_folder,
+)
+from sim.experiments.until import Watch
+from sim.experiments.work import Product, Task, codes_of_text, make_all, tasks_of
+from sim.results.outcome import Outcome
+from sim.results.placing import check_target
+from sim.results.store import check_packed, packed, unpacked
+from sim.results.tables import Codes
+from sim.scenario import Scenario
+
+Packed = bytes | Path
+
+
+def packed_replication(task: Task, threads: int | None) -> Packed:
+    """Run the replication of a task and pack its outcome and its tables."""
+    codes = codes_of_text(task.scenario)
+    settings = Settings(task.seed, 1, task.engine, task.histories)
+    outcome, parts = parts_of(codes, settings, task.replication, threads=threads)
+    return packed(outcome.to_json(), parts)
+
+
+def _write(made: Packed, file: Path) -> None:
+    file.write_bytes(made if isinstance(made, bytes) else made.read_bytes())
+
+
+def _checked(file: Path) -> Packed:
+    check_packed(file)
+    return file
+
+
+REPLICATIONS: Product[Packed] = Product(
+    make=packed_replication,
+    write=_write,
+    read=_checked,
+    kept=lambda made, file: file,
+    suffix=".tables",
+    ahead=2,
+)
+
+
+def side_by_side(folder: Path, *, workers: int | None, cluster: str | None, patient: bool) -> Source:
+    """Replications as tasks, kept in a folder; parameters are those of `sim.experiments.work.make_all`."""
+
+    def made(codes: Codes, settings: Settings, progress: Progress) -> Iterator[tuple[Outcome, Parts]]:
+        numbers = range(settings.replications)
+        scenario, engine, histories = codes.scenario, settings.engine, settings.histories
+        tasks = tasks_of(scenario, settings.seed, numbers, engine=engine, histories=histories)
+        number = 0
+        for task, kept in make_all(
+            tasks, REPLICATIONS, workers=workers, cluster=cluster, folder=folder, patient=patient, progress=progress
+        ):
+            if (
+                task.replication == number
+            ):  # or one has failed: the run will not be whole, but the others are to be kept
+                told, parts = unpacked(kept)
+                yield Outcome.from_json(told), parts
+                number += 1
+
+    return made
+
+
+def run_resumable(
+    scenario: Scenario,
+    settings: Settings,
+    out: Path,
+    *,
+    watch: Watch | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    force: bool = False,
+    csv: bool = False,
+    progress: Progress = lambda share: None,
+    decorate: Callable[[Path], None] = lambda folder: None,
+) -> Path:
+    """Run a scenario into a results folder, which appears whole or not at all; several replications go on after a kill.
+
+    Parameters
+    ----------
+    settings
+        With `watch`, its replications are the most that it allows.
+    watch
+        Ends the run when a number is known well enough.
+    workers
+        Processors of this machine to use, by default all: for replications side by side, and for the threads of each.
+    cluster
+        Address of a Dask scheduler whose workers do the replications instead.
+    csv, decorate
+        As for `sim.experiments.replications.run_to_folder`.
+
+    Raises
+    ------
+    ResultsError
+        The folder is in the way, cannot be written, or is being worked on.
+    RunError
+        Some replications failed (those that did not are kept for the next time), or the cluster cannot be had.
+    """
+    check_target(out, force=force)
+
+    def into_place(source: Source) -> Path:
+        told = progress if watch is None else watch.share(progress)
+        return run_to_folder(
+            scenario,
+            settings,
+            out,
+            force=force,
+            csv=csv,
+            progress=told,
+            decorate=decorate,
+            enough=watch or never,
+            source=source,
+        )
+
+    if settings.replications == 1 and cluster is None:
+        return into_place(one_by_one(workers))
+    asked = {
+        "seed": settings.seed,
+        "replications": settings.replications,
+        "engine": settings.engine,
+        "histories": settings.histories,
+        "until": None if watch is None else watch.precision.text,
+        "csv": csv,
+    }
+    with begun(out, Command("run", (scenario,), asked, force)) as folder:
+        done = into_place(side_by_side(folder, workers=workers, cluster=cluster, patient=watch is None))
+        forget_tasks(out)
+    return done

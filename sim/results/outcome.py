@@ -1,0 +1,62 @@
+"""What is kept of a replication where its tables are not: the numbers that experiments over many replications are made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.model.jit import Array
+from sim.model.tables import is_coupled
+from sim.results.summary import Measure, Value, measures
+from sim.results.tables import Codes, Counts
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is kept of a replication.
+
+    Attributes
+    ----------
+    measures
+        Every measure of the summary at the end of the run.
+    bans
+        (G, S, 4) int64: joined, ever banned, banned, wrongly banned, by grid time and segment.
+    occupancy
+        (G, S, X) int64: accounts by grid time, segment and state.
+    independent
+        Whether accounts never meet.
+    """
+
+    measures: dict[Measure, Value]
+    bans: Array
+    occupancy: Array
+    independent: bool
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads back to the same."""
+        told = {
+            "measures": [[*measure, *value] for measure, value in self.measures.items()],
+            "bans": self.bans.tolist(),
+            "occupancy": self.occupancy.tolist(),
+            "independent": self.independent,
+        }
+        return json.dumps(told)
+
+    @staticmethod
+    def from_json(text: str) -> Outcome:
+        """Read what `to_json` wrote."""
+        told = json.loads(text)
+        found = {Measure(*row[:4]): Value(*row[4:]) for row in told["measures"]}
+        return Outcome(found, np.array(told["bans"]), np.array(told["occupancy"]), told["independent"])
+
+
+def outcome_of(counts: Counts, codes: Codes) -> Outcome:
+    """What is kept of the numbers of a replication."""
+    return Outcome(
+        measures=measures(counts, codes.names),
+        bans=counts.bans,
+        occupancy=counts.occupancy,
+        independent=not is_coupled(codes.law),
+    )
