@@ -24,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import Fault, ScenarioError
+from sim.experiments.replications import Engine
 from sim.experiments.work import Outcome, run_tasks, tasks_of
 from sim.scenario import Range, Scenario
+from sim.scenario.quantities import MAX_POINTS
 from sim.scenario.yaml_reading import parse
 from sim.scenario.yaml_tree import Source, plain
 
 Floats = NDArray[np.float64]
-MAX_POINTS = 100_000
 _PAIRS = {"{": "}", "[": "]", "(": ")"}
 
 
@@ -134,6 +135,11 @@ def _axis_faults(axes: Mapping[str, Sequence[object]]) -> list[Fault]:
     return faults
 
 
+def without_sweep(scenario: Scenario) -> Scenario:
+    """The scenario without its `sweep:` section, which is about none of its points."""
+    return scenario if scenario.spec.sweep is None else scenario.with_values({"sweep": None})
+
+
 def grid(scenario: Scenario, axes: Mapping[str, Sequence[object]]) -> list[Point]:
     """Every combination of values, the last path changing fastest.
 
@@ -145,10 +151,10 @@ def grid(scenario: Scenario, axes: Mapping[str, Sequence[object]]) -> list[Point
     faults = _axis_faults(axes)
     if faults:
         raise ScenarioError(faults)
-    made = _Made()
+    made, base = _Made(), without_sweep(scenario)
     for chosen in itertools.product(*axes.values()):
         changes = dict(zip(axes, chosen, strict=True))
-        made.add({path: shown(value) for path, value in changes.items()}, lambda c=changes: scenario.with_values(c))  # type: ignore[misc]
+        made.add({path: shown(value) for path, value in changes.items()}, lambda c=changes: base.with_values(c))  # type: ignore[misc]
     return made.points()
 
 
@@ -220,11 +226,11 @@ def points_at(scenario: Scenario, quantiles: Floats) -> list[Point]:
     """
     ranges = ranges_of(scenario)
     values = np.column_stack([triangular(quantiles[:, k], range_) for k, range_ in enumerate(ranges.values())])
-    made = _Made()
+    made, base = _Made(), without_sweep(scenario)
     for row in values.tolist():
         drawn = dict(zip(ranges, row, strict=True))
         written = {path: ranges[path].written(value) for path, value in drawn.items()}
-        made.add(written, lambda d=drawn: scenario.drawn(d))  # type: ignore[misc]
+        made.add(written, lambda d=drawn: base.drawn(d))  # type: ignore[misc]
     return made.points()
 
 
@@ -256,6 +262,7 @@ def outcomes_at(
     replications: int,
     *,
     paired: bool = True,
+    engine: Engine = "auto",
     workers: int | None = None,
     folder: Path | None = None,
     progress: Callable[[float], None] = lambda share: None,
@@ -267,6 +274,8 @@ def outcomes_at(
     paired
         All points have the same replications, and so the same draws; otherwise every point has its own, and chance at one tells nothing
         about another.
+    engine
+        As in `sim.experiments.replications.Settings`.
     workers, folder, progress
         As for `sim.experiments.work.run_tasks`.
 
@@ -282,7 +291,7 @@ def outcomes_at(
     tasks = []
     for number, point in enumerate(points):
         first = 0 if paired else number * replications
-        tasks += tasks_of(point.scenario, seed, range(first, first + replications), point=point.name)
+        tasks += tasks_of(point.scenario, seed, range(first, first + replications), point=point.name, engine=engine)
     found: list[Outcome] = []
     current = place = 0
     for task, outcome in run_tasks(tasks, workers=workers, folder=folder, progress=progress):

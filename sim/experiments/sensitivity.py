@@ -29,9 +29,11 @@ import pandas as pd
 
 from sim.experiments.folders import manifest_of, publish, tasks_folder
 from sim.experiments.outputs import outputs_of
-from sim.experiments.points import MAX_POINTS, Floats, Point, outcomes_at, points_at, ranges_of
+from sim.experiments.points import Floats, Point, outcomes_at, points_at, ranges_of, without_sweep
+from sim.experiments.replications import Engine, engine_taken
 from sim.results.store import check_target
 from sim.scenario import Scenario
+from sim.scenario.quantities import MAX_POINTS
 
 Progress = Callable[[float], None]
 Method = Literal["morris", "sobol"]
@@ -146,10 +148,10 @@ def runs_needed(scenario: Scenario, method: Method, samples: int) -> int:
 def _swing_points(scenario: Scenario) -> list[Point]:
     """The scenario at its best values, then with each range at its low and at its high end."""
     ranges = ranges_of(scenario)
-    points = [Point({}, scenario)]
+    points = [Point({}, without_sweep(scenario))]
     for path, range_ in ranges.items():
         for value, text in ((range_.low, range_.text[0]), (range_.high, range_.text[2])):
-            points.append(Point({path: text}, scenario.drawn({path: value})))
+            points.append(Point({path: text}, points[0].scenario.drawn({path: value})))
     return points
 
 
@@ -161,6 +163,7 @@ def sensitivity(
     samples: int = 64,
     seed: int = 0,
     replications: int = 1,
+    engine: Engine = "auto",
     workers: int | None = None,
     folder: Path | None = None,
     progress: Progress = lambda share: None,
@@ -194,13 +197,16 @@ def sensitivity(
     swings = _swing_points(scenario)
     points = [*swings, *points_at(scenario, quantiles)]
     values = np.empty((len(points), len(asked)))
-    for place, found in outcomes_at(points, seed, replications, workers=workers, folder=folder, progress=progress):
+    for place, found in outcomes_at(
+        points, seed, replications, engine=engine, workers=workers, folder=folder, progress=progress
+    ):
         values[place] = [np.mean([output.of(outcome) for outcome in found]) for output in asked]
     table = _table([output.text for output in asked], paths, method, quantiles, values[len(swings) :], seed)
     swing_table = _swing_table([output.text for output in asked], swings, values[: len(swings)])
     settings = {
         "seed": seed,
         "replications": replications,
+        "engine": engine_taken(engine),
         "method": method,
         "samples": samples,
         "outputs": [output.text for output in asked],

@@ -25,6 +25,7 @@ from scipy.special import ndtri
 
 from sim.experiments.folders import manifest_of, publish, tasks_folder
 from sim.experiments.points import Floats, latin_hypercube, outcomes_at, whole
+from sim.experiments.replications import Engine, engine_taken
 from sim.experiments.work import Outcome
 from sim.results.store import check_target
 from sim.results.summary import Measure
@@ -188,6 +189,7 @@ def uncertainty(
     *,
     seed: int = 0,
     replications: int = 1,
+    engine: Engine = "auto",
     workers: int | None = None,
     folder: Path | None = None,
     progress: Progress = lambda share: None,
@@ -214,7 +216,7 @@ def uncertainty(
     joined: list[Floats] = []
     independent = True
     for _, found in outcomes_at(
-        points, seed, replications, paired=False, workers=workers, folder=folder, progress=progress
+        points, seed, replications, paired=False, engine=engine, workers=workers, folder=folder, progress=progress
     ):
         names = names or list(found[0].measures)
         values.append([[float(outcome.measures[name].value) for name in names] for outcome in found])
@@ -228,7 +230,13 @@ def uncertainty(
     table = _table(names, bands_of(every, np.array(chances) if replications == 1 else None))
     curves = _curves(np.array(rates), np.array(joined), independent)
     told = _points_table(scenario, [point.values for point in points], names, every.mean(axis=1))
-    settings = {"seed": seed, "draws": draws, "replications": replications, "sampling": "Latin hypercube"}
+    settings: dict[str, Any] = {
+        "sampling": "Latin hypercube",
+        "seed": seed,
+        "draws": draws,
+        "replications": replications,
+        "engine": engine_taken(engine),
+    }
     tables = {"uncertainty": table, "draws": told}
     return Uncertainty(
         scenario=scenario,
