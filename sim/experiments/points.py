@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sim.errors import Fault, ScenarioError
 from sim.experiments.replications import Engine
 from sim.experiments.work import Outcome, run_tasks, tasks_of
-from sim.scenario import Range, Scenario
+from sim.scenario import Range, Scenario, Spec
 from sim.scenario.quantities import MAX_POINTS
 from sim.scenario.yaml_reading import parse
 from sim.scenario.yaml_tree import Source, plain
@@ -210,9 +210,9 @@ def triangular(quantiles: Floats, range_: Range) -> Floats:
     return np.clip(np.where(quantiles * width < best - low, rising, falling), low, high)
 
 
-def whole(scenario: Scenario, measure: str) -> str:
+def whole(spec: Spec, measure: str) -> str:
     """Under which segment a summary tells a measure of all accounts: none, or the only one there is; desks have none."""
-    segments = tuple(scenario.spec.segments)
+    segments = tuple(spec.segments)
     return segments[0] if len(segments) == 1 and not measure.startswith("desk_") else ""
 
 

@@ -64,7 +64,7 @@ class Swept:
         """
         table = self.table
         if segment is None:
-            segment = whole(self.scenario, measure)
+            segment = whole(self.scenario.spec, measure)
         rows = table[(table["measure"] == measure) & (table["segment"] == segment) & (table["state"] == state)]
         if rows.empty:
             known = ", ".join(dict.fromkeys(table["measure"]))

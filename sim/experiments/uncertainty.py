@@ -286,7 +286,7 @@ def _points_table(
     table = pd.DataFrame([{"draw": number, **values} for number, values in enumerate(drawn)])
     for place, name in enumerate(names):
         if name.measure in ("ban_rate", "banned_share", "wrongful_ban_rate"):
-            part = name.segment != whole(scenario, name.measure)
+            part = name.segment != whole(scenario.spec, name.measure)
             table[f"{name.measure}:{name.segment}" if part else name.measure] = means[:, place]
     return table
 
