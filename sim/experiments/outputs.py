@@ -1,8 +1,8 @@
 """One number of a run: what it is called, and how it is read from the outcome of a replication.
 
 On the command line it is ``measure[:segment][:state]@when``: ``ban_rate@end``, ``ban_rate:media@90 days``, ``occupancy_share::warned@end``,
-``occupancy_share:media:warned@2023-01-01``. An expectation of a file names its parts one by one (`output_expected`). At the end there is every measure
-of the summary; before it those that can be read off the curves. A moment between two grid times is read at the earlier one.
+``occupancy_share:media:warned@2023-01-01``. An expectation of a file names its parts one by one (`output_expected`). At the end there is every
+measure of the summary; before it those that can be read off the curves. A moment between two grid times is read at the earlier one.
 """
 
 from __future__ import annotations

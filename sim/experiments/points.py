@@ -246,7 +246,8 @@ def latin_hypercube(scenario: Scenario, count: int, seed: int) -> list[Point]:
 
     Notes
     -----
-    McKay, Beckman and Conover (1979), "A comparison of three methods for selecting values of input variables", Technometrics 21, 239-245.
+    McKay, Beckman and Conover (1979), "A comparison of three methods for selecting values of input variables in the analysis of output from
+    a computer code", Technometrics 21, 239-245, doi:10.1080/00401706.1979.10489755.
     """
     if not 1 <= count <= MAX_POINTS:
         raise ValueError(f"a sample has 1 to {MAX_POINTS:,} points, found {count}")

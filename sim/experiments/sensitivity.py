@@ -11,8 +11,9 @@ does not blur the indices.
 
 References
 ----------
-Morris (1991), Technometrics 33, 161-174. Campolongo, Cariboni and Saltelli (2007), Environmental Modelling & Software 22, 1509-1518. Saltelli and
-others (2010), Computer Physics Communications 181, 259-270. Computed by SALib: Herman and Usher (2017), doi:10.21105/joss.00097.
+Morris (1991), Technometrics 33, 161-174, doi:10.1080/00401706.1991.10484804. Campolongo, Cariboni and Saltelli (2007), Environmental Modelling &
+Software 22, 1509-1518, doi:10.1016/j.envsoft.2006.10.004. Saltelli and others (2010), Computer Physics Communications 181, 259-270,
+doi:10.1016/j.cpc.2009.09.018. Computed by SALib: Herman and Usher (2017), doi:10.21105/joss.00097.
 """
 
 from __future__ import annotations
