@@ -68,7 +68,7 @@ class Compared:
     differences
         Every measure: its values in A and B, the difference with 95 % limits, and how much narrower they are for the pairing (`DIFFERENCES`).
     curves
-        Differences of the ban rate and the wrongful ban rate over time, with 95 % limits (`sim.experiments.curves.CURVES`).
+        Differences over time of the ban rates and of the share of accounts in each state, with 95 % limits (`sim.experiments.curves.CURVES`).
     flips
         Accounts by how they end in A and B and by the first event at which their lives part (`sim.experiments.flips.FLIPS`).
     examples
@@ -354,7 +354,9 @@ def _tables(
         frames["examples"].append(_named(examples(sample.pairs, found, codes), names[k]))
     empty = {"curves": CURVES, "flips": FLIPS, "examples": EXAMPLES}
     tables = {
-        name: pd.concat(parts, ignore_index=True)[["scenario", *empty[name]]] if len(parts) > 1 else parts[0]
+        name: pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[
+            ["scenario", *empty[name]]
+        ]
         for name, parts in frames.items()
     }
     return {
