@@ -107,6 +107,19 @@ def test_coverage() -> None:
     assert np.mean(widths) / (2 * 1.96) == pytest.approx(np.std(errors), rel=0.12)
 
 
+@pytest.mark.parametrize(("name", "replications"), [("timeline", 3), ("desk", 1), ("desk", 3), ("strikes", 1)])
+def test_itself_again(name: str, replications: int) -> None:
+    """The same over replications, and where accounts meet at desks: every difference and every limit that there is, is exactly zero."""
+    scenario = load(GOLDEN / f"{name}.yaml")
+    found = compare_scenarios([scenario, scenario], seed=2, replications=replications)
+    assert (found.differences["difference"].dropna() == 0.0).all()
+    assert (found.curves["difference"].dropna() == 0.0).all()
+    if replications > 1:
+        assert (found.differences[["low", "high"]].dropna() == 0.0).all(axis=None)
+    assert found.differences["low"].notna().any() == (replications > 1 or name != "desk")
+    assert found.lives[["part", "end_differently"]].to_numpy().sum() == 0
+
+
 def test_itself() -> None:
     """A scenario differs from itself in nothing, exactly."""
     found = compare_scenarios([timeline(), timeline()], seed=5)
