@@ -71,14 +71,16 @@ def check(
 
 @app.command()
 def reproduce(
-    folder: Annotated[Path, typer.Argument(help="Results folder of an earlier run.")],
-    engine: Annotated[str | None, typer.Option(help="compiled or process [default: the one of the run].")] = None,
+    folder: Annotated[
+        Path, typer.Argument(help="Results folder of an earlier run, compare, sweep, sensitivity or run --draws.")
+    ],
+    engine: Annotated[str | None, typer.Option(help="compiled or process [default: the one of the folder].")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all].")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Make a run again from its results folder alone, and compare every table.
+    """Make a run, or a comparison, sweep or analysis, again from its results folder alone, and compare every table.
 
-    Exit code 0: identical; 1: something differs, the first row that does is named; 2: not the results folder of a run.
+    Exit code 0: identical; 1: something differs, the first row that does is named; 2: not a results folder.
     """
     if engine is not None:
         check_engine(engine)
@@ -138,7 +140,8 @@ def compare(
 def sweep(
     scenario: ScenarioArgument,
     vary: Annotated[
-        list[str] | None, typer.Option(help="'path=value,value', as in `set:`; several make a grid.")
+        list[str] | None,
+        typer.Option(help="'path=value,value', as in `set:`; several make a grid [default: the `sweep:` of the file]."),
     ] = None,
     samples: Annotated[
         int | None, typer.Option(min=1, help="Instead: so many points that fill all ranges of the scenario.")
@@ -153,8 +156,8 @@ def sweep(
 ) -> None:
     """Run a scenario at many parameter points; if it is stopped, the same command or `resume` goes on."""
     check_where(workers, cluster)
-    if bool(vary) == (samples is not None):
-        raise typer.BadParameter("give --vary (once or more) or --samples", param_hint="--vary")
+    if vary and samples is not None:
+        raise typer.BadParameter("one or the other", param_hint="--vary and --samples")
     loaded = load(scenario)
     folder = out or Path("results") / f"{loaded.name}_sweep"
     from sim.experiments.points import axes_of

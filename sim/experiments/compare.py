@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sim.engines import compiled
+from sim.engines import compiled, process
 from sim.engines.tally import BUSY, EVENT, new_tally
 from sim.errors import Fault, ScenarioError
 from sim.experiments.curves import CURVES, replication_curves, sample_curves
 from sim.experiments.flips import EXAMPLES, FLIPS, Logged, Pairs, Words, examples, flips, pair_up, partings
 from sim.experiments.folders import manifest_of
 from sim.experiments.paired import Limits, Sample, account_limits
-from sim.experiments.replications import Progress, codes_of
+from sim.experiments.replications import Engine, Progress, codes_of, engine_taken
 from sim.experiments.work import run_tasks, tasks_of
 from sim.model.jit import Array
 from sim.model.tables import keyed
@@ -69,7 +69,7 @@ class Compared:
     differences
         Every measure: its values in A and B, the difference with 95 % limits, and how much narrower they are for the pairing (`DIFFERENCES`).
     curves
-        Differences of the ban rate and the wrongful ban rate over time, with 95 % limits (`sim.experiments.curves.CURVES`).
+        Differences over time of the ban rates and of the share of accounts in each state, with 95 % limits (`sim.experiments.curves.CURVES`).
     flips
         Accounts by how they end in A and B and by the first event at which their lives part (`sim.experiments.flips.FLIPS`).
     examples
@@ -163,7 +163,9 @@ def _same_idle(all_codes: Sequence[Codes]) -> bool:
     return len(starts) == 1 and all(len(times) == 1 for times in joins.values())
 
 
-def run_with_lives(codes: Codes, seed: int, replication: int, keep_below: int, most: int) -> tuple[Outcome, Array]:
+def run_with_lives(
+    codes: Codes, seed: int, replication: int, keep_below: int, most: int, engine: Engine = "auto"
+) -> tuple[Outcome, Array]:
     """Run a replication: its outcome, and the events of the accounts that are logged."""
     law = keyed(codes.law, seed, replication)
     tally = new_tally(law, codes.names, codes.scenario.spec.observe_us)
@@ -177,7 +179,7 @@ def run_with_lives(codes: Codes, seed: int, replication: int, keep_below: int, m
             raise _TooManyError
         parts.append(rows)
 
-    compiled.run(law, tally, keep_below, keep)
+    (process if engine == "process" else compiled).run(law, tally, keep_below, keep)
     return outcome_of(counts_of(tally, codes), codes), np.concatenate(parts)
 
 
@@ -187,6 +189,7 @@ def run_logged(
     progress: Progress = lambda share: None,
     most: int = MOST_ROWS,
     first: int = FIRST,
+    engine: Engine = "auto",
 ) -> list[Run]:
     """Replication 0 of every scenario with the lives of all accounts, or of the first ones if those of all are too many."""
     keep_below = BUSY if _same_idle(all_codes) else EVERY
@@ -194,7 +197,7 @@ def run_logged(
         runs = []
         try:
             for number, codes in enumerate(all_codes):
-                outcome, events = run_with_lives(codes, seed, 0, keep_below, most)
+                outcome, events = run_with_lives(codes, seed, 0, keep_below, most, engine)
                 limit = keep_below if keep_below not in (BUSY, EVERY) else None
                 runs.append(Run(Logged(codes, events, limit), outcome))
                 progress((number + 1) / len(all_codes))
@@ -269,6 +272,7 @@ def compare_scenarios(
     *,
     seed: int = 0,
     replications: int = 1,
+    engine: Engine = "auto",
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
@@ -282,7 +286,7 @@ def compare_scenarios(
     ----------
     scenarios
         A, B and others; every one is compared with A.
-    seed, replications
+    seed, replications, engine
         As for a run; all scenarios share them.
     workers, cluster, folder
         As for `sim.experiments.work.run_tasks`, for replications after the first.
@@ -300,20 +304,21 @@ def compare_scenarios(
     began, names = time.perf_counter(), names_of(scenarios)
     all_codes = [codes_of(scenario) for scenario in scenarios]
     share = 1.0 / replications
-    runs = run_logged(all_codes, seed, lambda done: progress(share * done), most_rows, first)
+    runs = run_logged(all_codes, seed, lambda done: progress(share * done), most_rows, first, engine)
     outcomes = [[run.outcome] for run in runs]
     rest = range(1, replications)
     tasks = [
         task
         for name, scenario in zip(names, scenarios, strict=True)
-        for task in tasks_of(scenario, seed, rest, point=name)
+        for task in tasks_of(scenario, seed, rest, point=name, engine=engine)
     ]
     told = lambda part: progress(share + (1.0 - share) * part)  # noqa: E731
     done = run_tasks(tasks, workers=workers, cluster=cluster, folder=folder, progress=told)
     for number, (_, outcome) in enumerate(done if tasks else ()):
         outcomes[number // len(rest)].append(outcome)
     tables = _tables(names, runs, outcomes, seed)
-    settings = {"seed": seed, "replications": replications, "accounts_compared": runs[0].logged.first or "all"}
+    settings: dict[str, Any] = {"seed": seed, "replications": replications, "engine": engine_taken(engine)}
+    settings |= {"most_rows": most_rows, "first": first, "accounts_compared": runs[0].logged.first or "all"}
     identities = [_identity(name, scenario) for name, scenario in zip(names, scenarios, strict=True)]
     seconds = time.perf_counter() - began
     manifest = manifest_of("compare", scenarios[0], {**settings, "scenarios": identities}, tables, seconds)
@@ -322,7 +327,8 @@ def compare_scenarios(
 
 def _identity(name: str, scenario: Scenario) -> dict[str, Any]:
     file = None if scenario.file is None else str(scenario.file)
-    return {"name": name, "title": scenario.spec.title, "file": file, "sha256": scenario.sha256()}
+    told = {"name": name, "title": scenario.spec.title, "file": file, "sha256": scenario.sha256()}
+    return told | {"resolved": scenario.resolved_yaml()}
 
 
 def _tables(
@@ -351,7 +357,9 @@ def _tables(
         frames["examples"].append(_named(examples(sample.pairs, found, codes), names[k]))
     empty = {"curves": CURVES, "flips": FLIPS, "examples": EXAMPLES}
     tables = {
-        name: pd.concat(parts, ignore_index=True)[["scenario", *empty[name]]] if len(parts) > 1 else parts[0]
+        name: pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[
+            ["scenario", *empty[name]]
+        ]
         for name, parts in frames.items()
     }
     return {

@@ -12,18 +12,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import pandas as pd
 
 from sim.errors import Fault, ScenarioError
+from sim.experiments.outputs import grid_time, output_expected
 from sim.experiments.replications import Engine
-from sim.experiments.work import BAN_CURVES, run_tasks, tasks_of
+from sim.experiments.work import run_tasks, tasks_of
 from sim.results.intervals import student, wilson
 from sim.results.outcome import Outcome
 from sim.results.summary import Value
-from sim.scenario import Expectation, Scenario, Spec, load
+from sim.scenario import Expectation, Scenario, load
 
 Verdict = Literal["held", "failed", "undecided"]
 
@@ -35,8 +36,6 @@ COLUMNS = (
     *("scenario", "measure", "segment", "state", "at", "below", "above"),
     *("verdict", "value", "low", "high", "replications"),
 )
-CURVES = {"ban_rate": "ever_banned", "banned_share": "banned", "wrongful_ban_rate": "wrongly_banned"}
-"""Measures of bans and the curves of `Outcome.bans` that they are the share of."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,8 @@ def _all_loaded(sources: Sequence[Scenario | str | os.PathLike[str]]) -> list[tu
 def _check(scenario: Scenario, outcomes_of: Callable[[int, int], list[Outcome]], cap: int) -> tuple[Check, ...]:
     """Add replications until every expectation of a scenario is decided; `outcomes_of` runs those from the first to before the last."""
     spec = scenario.spec
-    checks = [Check(expectation, grid_time(spec, expectation)[1]) for expectation in spec.expect]
+    checks = [Check(expectation, grid_time(spec, expectation.at_us)[1]) for expectation in spec.expect]
+    outputs = [output_expected(expectation, spec) for expectation in spec.expect]
     values: list[list[Value]] = [[] for _ in checks]
     done = 0
     for look in looks(cap):
@@ -216,7 +216,7 @@ def _check(scenario: Scenario, outcomes_of: Callable[[int, int], list[Outcome]],
         outcomes = outcomes_of(done, look)
         done = look
         for number in waiting:
-            values[number] += [value_of(checks[number].expectation, spec, outcome) for outcome in outcomes]
+            values[number] += [outputs[number].value(outcome) for outcome in outcomes]
             independent = outcomes[0].independent
             checks[number] = decided(checks[number], values[number], independent, error_at(look, cap, independent))
     return tuple(checks)
@@ -226,27 +226,6 @@ def _is_open(check: Check, values: Sequence[Value]) -> bool:
     """Whether more replications may help: not where no account has joined by then in any of several."""
     hopeless = len(values) >= FLOOR and not any(value.trials for value in values)
     return check.verdict == "undecided" and not hopeless
-
-
-def grid_time(spec: Spec, expectation: Expectation) -> tuple[int, datetime]:
-    """Number and date of the last grid time that is not after an expectation's `at`."""
-    last, at = -(-spec.end_us // spec.observe_us), expectation.at_us
-    number = last if at is None or at >= spec.end_us else at // spec.observe_us
-    return number, spec.start + timedelta(microseconds=min(number * spec.observe_us, spec.end_us))
-
-
-def value_of(expectation: Expectation, spec: Spec, outcome: Outcome) -> Value:
-    """What an expectation is of, in one replication: a share of the accounts that have joined by then."""
-    number, _ = grid_time(spec, expectation)
-    segments = slice(None) if expectation.segment is None else [list(spec.segments).index(expectation.segment)]
-    bans = outcome.bans[number, segments].sum(axis=0)
-    joined = int(bans[BAN_CURVES.index("joined")])
-    if expectation.measure == "occupancy_share":
-        state = list(spec.ladder.states).index(expectation.state or "")
-        counted = int(outcome.occupancy[number, segments, state].sum())
-    else:
-        counted = int(bans[BAN_CURVES.index(CURVES[expectation.measure])])
-    return Value(counted / joined if joined else math.nan, counted, joined)
 
 
 def decided(check: Check, values: Sequence[Value], independent: bool, error: float) -> Check:

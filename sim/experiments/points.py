@@ -24,14 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import Fault, ScenarioError
+from sim.experiments.replications import Engine
 from sim.experiments.work import run_tasks, tasks_of
 from sim.results.outcome import Outcome
-from sim.scenario import Range, Scenario
+from sim.scenario import Range, Scenario, Spec
+from sim.scenario.quantities import MAX_POINTS
 from sim.scenario.yaml_reading import parse
 from sim.scenario.yaml_tree import Source, plain
 
 Floats = NDArray[np.float64]
-MAX_POINTS = 100_000
 _PAIRS = {"{": "}", "[": "]", "(": ")"}
 
 
@@ -135,6 +136,11 @@ def _axis_faults(axes: Mapping[str, Sequence[object]]) -> list[Fault]:
     return faults
 
 
+def without_sweep(scenario: Scenario) -> Scenario:
+    """The scenario without its `sweep:` section, which is about none of its points."""
+    return scenario if scenario.spec.sweep is None else scenario.with_values({"sweep": None})
+
+
 def grid(scenario: Scenario, axes: Mapping[str, Sequence[object]]) -> list[Point]:
     """Every combination of values, the last path changing fastest.
 
@@ -146,10 +152,10 @@ def grid(scenario: Scenario, axes: Mapping[str, Sequence[object]]) -> list[Point
     faults = _axis_faults(axes)
     if faults:
         raise ScenarioError(faults)
-    made = _Made()
+    made, base = _Made(), without_sweep(scenario)
     for chosen in itertools.product(*axes.values()):
         changes = dict(zip(axes, chosen, strict=True))
-        made.add({path: shown(value) for path, value in changes.items()}, lambda c=changes: scenario.with_values(c))  # type: ignore[misc]
+        made.add({path: shown(value) for path, value in changes.items()}, lambda c=changes: base.with_values(c))  # type: ignore[misc]
     return made.points()
 
 
@@ -205,9 +211,9 @@ def triangular(quantiles: Floats, range_: Range) -> Floats:
     return np.clip(np.where(quantiles * width < best - low, rising, falling), low, high)
 
 
-def whole(scenario: Scenario, measure: str) -> str:
+def whole(spec: Spec, measure: str) -> str:
     """Under which segment a summary tells a measure of all accounts: none, or the only one there is; desks have none."""
-    segments = tuple(scenario.spec.segments)
+    segments = tuple(spec.segments)
     return segments[0] if len(segments) == 1 and not measure.startswith("desk_") else ""
 
 
@@ -221,11 +227,11 @@ def points_at(scenario: Scenario, quantiles: Floats) -> list[Point]:
     """
     ranges = ranges_of(scenario)
     values = np.column_stack([triangular(quantiles[:, k], range_) for k, range_ in enumerate(ranges.values())])
-    made = _Made()
+    made, base = _Made(), without_sweep(scenario)
     for row in values.tolist():
         drawn = dict(zip(ranges, row, strict=True))
         written = {path: ranges[path].written(value) for path, value in drawn.items()}
-        made.add(written, lambda d=drawn: scenario.drawn(d))  # type: ignore[misc]
+        made.add(written, lambda d=drawn: base.drawn(d))  # type: ignore[misc]
     return made.points()
 
 
@@ -241,7 +247,8 @@ def latin_hypercube(scenario: Scenario, count: int, seed: int) -> list[Point]:
 
     Notes
     -----
-    McKay, Beckman and Conover (1979), "A comparison of three methods for selecting values of input variables", Technometrics 21, 239-245.
+    McKay, Beckman and Conover (1979), "A comparison of three methods for selecting values of input variables in the analysis of output from
+    a computer code", Technometrics 21, 239-245, doi:10.1080/00401706.1979.10489755.
     """
     if not 1 <= count <= MAX_POINTS:
         raise ValueError(f"a sample has 1 to {MAX_POINTS:,} points, found {count}")
@@ -257,6 +264,7 @@ def outcomes_at(
     replications: int,
     *,
     paired: bool = True,
+    engine: Engine = "auto",
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
@@ -269,6 +277,8 @@ def outcomes_at(
     paired
         All points have the same replications, and so the same draws; otherwise every point has its own, and chance at one tells nothing
         about another.
+    engine
+        As in `sim.experiments.replications.Settings`.
     workers, cluster, folder, progress
         As for `sim.experiments.work.run_tasks`.
 
@@ -284,7 +294,7 @@ def outcomes_at(
     tasks = []
     for number, point in enumerate(points):
         first = 0 if paired else number * replications
-        tasks += tasks_of(point.scenario, seed, range(first, first + replications), point=point.name)
+        tasks += tasks_of(point.scenario, seed, range(first, first + replications), point=point.name, engine=engine)
     found: list[Outcome] = []
     current = place = 0
     for task, outcome in run_tasks(tasks, workers=workers, cluster=cluster, folder=folder, progress=progress):

@@ -87,9 +87,14 @@ class Collected:
         return self.tables[name]
 
 
+def engine_taken(engine: Engine) -> Engine:
+    """The engine that is really taken: what a manifest tells."""
+    return "process" if engine == "process" else "compiled"
+
+
 def _told(settings: Settings) -> dict[str, Any]:
-    """Settings as the manifest has them, with the engine that was really taken."""
-    return asdict(settings) | {"engine": "process" if settings.engine == "process" else "compiled"}
+    """Settings as the manifest has them."""
+    return asdict(settings) | {"engine": engine_taken(settings.engine)}
 
 
 def codes_of(scenario: Scenario) -> Codes:

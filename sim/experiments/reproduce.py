@@ -1,6 +1,7 @@
-"""A run made again from its results folder alone, and held to it: table by table, by the hashes of their contents.
+"""A run or another experiment made again from its results folder alone, and held to it: table by table, by the hashes of their contents.
 
-It takes the manifest (seed, replications, histories) and the resolved scenario. Neither machine, nor engine, nor the number of workers may show.
+It takes the manifest (seed, replications, histories) and the resolved scenario; experiments are made by `sim.experiments.repeat`. Neither
+machine, nor engine, nor the number of workers may show; nor may it matter where the scenario's file has gone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy as np
 import pandas as pd
 
 from sim.errors import ResultsError, ScenarioError
+from sim.experiments.folders import content_of
+from sim.experiments.repeat import cells_in, cells_of, engine_of, repeated, scenarios_changed
 from sim.experiments.replications import HISTORY_ROWS, Engine, Settings, codes_of, replicate
 from sim.experiments.work import cores
 from sim.model.jit import Array
@@ -123,7 +126,7 @@ def reproduce(
     workers: int | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Reproduction:
-    """Make a run again from its results folder alone and compare.
+    """Make a run, a comparison, a sweep, draws or a sensitivity analysis again from its results folder alone and compare.
 
     Parameters
     ----------
@@ -139,11 +142,13 @@ def reproduce(
     Raises
     ------
     ResultsError
-        It is not the results folder of a run.
+        It is not the results folder of a run or an experiment.
     RunError
         The run failed.
     """
     stored = Stored(Path(folder))
+    if "experiment" in stored.manifest:
+        return _experiment(stored, engine, workers, progress)
     scenario, settings, told, unlike = _asked(stored, engine)
     changed = hashlib.sha256(stored.scenario_text.encode()).hexdigest() != stored.manifest["scenario"]["sha256"]
     with tempfile.TemporaryDirectory() as place, Writer(Path(place) / "again") as writer:
@@ -163,27 +168,86 @@ def _asked(
 ) -> tuple[Scenario, Settings, dict[str, tuple[int, str]], dict[str, tuple[str, str]]]:
     """What a folder says was run, the rows and hashes of its tables, and the versions that are others now."""
     told = stored.manifest
-    if "experiment" in told:
-        kind = told["experiment"]
-        raise ResultsError(f"{stored.folder} holds a {kind}, not a run; the command in its manifest makes it again")
     try:
         kept = None if told["histories"] is None else index(told["histories"])
         settings = Settings(index(told["seed"]), index(told["replications"]), engine or told["engine"], kept)
-        tables = {str(name): (int(table["rows"]), str(table["sha256"])) for name, table in told["tables"].items()}
+        tables = _hashes(told)
         scenario = loads(stored.scenario_text, name=str(told["scenario"]["name"]))
         str(told["scenario"]["sha256"])
-        then = {str(package): str(version) for package, version in told["versions"].items()}
+        unlike = _unlike_versions(told)
     except (KeyError, TypeError, ValueError, AttributeError, ScenarioError) as error:
         raise ResultsError(
             f"{stored.folder} is not the results folder of a run: {type(error).__name__} {error}"
         ) from error
+    return scenario, settings, tables, unlike
+
+
+def _hashes(told: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
+    """Rows and hash of each table that a manifest tells of."""
+    return {str(name): (int(table["rows"]), str(table["sha256"])) for name, table in told["tables"].items()}
+
+
+def _unlike_versions(told: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Packages whose versions are others now."""
+    then = {str(package): str(version) for package, version in told["versions"].items()}
     now = versions()
-    unlike = {
+    return {
         package: (then.get(package, "not told"), now.get(package, "not asked for"))
         for package in dict.fromkeys((*then, *now))
         if then.get(package) != now.get(package)
     }
-    return scenario, settings, tables, unlike
+
+
+def _experiment(
+    stored: Stored, engine: Engine | None, workers: int | None, progress: Callable[[float], None]
+) -> Reproduction:
+    """Make an experiment of several runs again; its tables are CSV, and are compared as such where their hashes differ."""
+    try:
+        told, unlike, changed = _hashes(stored.manifest), _unlike_versions(stored.manifest), scenarios_changed(stored)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__} {error}"
+        raise ResultsError(f"{stored.folder} is not the results folder of an experiment: {problem}") from error
+    again = repeated(stored, engine, workers, progress)
+    tables, difference = [], None
+    for name in dict.fromkeys((*again, *told)):
+        table, found = _compared_cells(name, told.get(name, (0, "")), again.get(name), stored.folder)
+        tables.append(table)
+        difference = difference or found
+    taken = engine_of(stored, engine)
+    return Reproduction(stored.folder, taken, tuple(tables), difference, unlike, changed)
+
+
+def _compared_cells(
+    name: str, told: tuple[int, str], again: pd.DataFrame | None, folder: Path
+) -> tuple[ComparedTable, Difference | None]:
+    """A table of the manifest beside the one made now and the cells in the folder, and the first row that differs."""
+    rows_again, sha256_again = (0, "") if again is None else (len(again), content_of(again))
+    verdict: Likeness = "identical" if told == (rows_again, sha256_again) else "differs"
+    difference = None
+    try:
+        then = cells_in(folder, name)
+    except ResultsError:
+        verdict, then = "cannot be read" if verdict == "identical" else verdict, None
+    if then is not None and again is not None:
+        difference = first_unlike_cell(name, then, cells_of(again))
+        if difference is not None and verdict == "identical":
+            verdict = "changed after the run"
+    return ComparedTable(name, verdict, *told, rows_again, sha256_again), difference
+
+
+def first_unlike_cell(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Difference | None:
+    """The first row in which two tables of texts differ; a column or a row that only one of them has differs too."""
+    both = min(len(then), len(now))
+    columns = list(dict.fromkeys((*then.columns, *now.columns)))
+    here, there = (frame.reindex(columns=columns, fill_value="") for frame in (then, now))
+    unlike = here[:both].to_numpy() != there[:both].to_numpy()
+    rows = np.flatnonzero(unlike.any(axis=1))
+    if len(rows) == 0 and len(then) == len(now):
+        return None
+    row = int(rows[0]) if len(rows) else both
+    differing = tuple(column for column, where in zip(columns, unlike[row], strict=True) if where) if len(rows) else ()
+    told, made = (dict(frame.iloc[row]) if row < len(frame) else None for frame in (here, there))
+    return Difference(name, row, differing, told, made)
 
 
 def _run_again(

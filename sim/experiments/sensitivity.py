@@ -11,8 +11,9 @@ does not blur the indices.
 
 References
 ----------
-Morris (1991), Technometrics 33, 161-174. Campolongo, Cariboni and Saltelli (2007), Environmental Modelling & Software 22, 1509-1518. Saltelli and
-others (2010), Computer Physics Communications 181, 259-270. Computed by SALib: Herman and Usher (2017), doi:10.21105/joss.00097.
+Morris (1991), Technometrics 33, 161-174, doi:10.1080/00401706.1991.10484804. Campolongo, Cariboni and Saltelli (2007), Environmental Modelling &
+Software 22, 1509-1518, doi:10.1016/j.envsoft.2006.10.004. Saltelli and others (2010), Computer Physics Communications 181, 259-270,
+doi:10.1016/j.cpc.2009.09.018. Computed by SALib: Herman and Usher (2017), doi:10.21105/joss.00097.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ import pandas as pd
 
 from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.outputs import outputs_of
-from sim.experiments.points import MAX_POINTS, Floats, Point, outcomes_at, points_at, ranges_of
+from sim.experiments.points import Floats, Point, outcomes_at, points_at, ranges_of, without_sweep
+from sim.experiments.replications import Engine, engine_taken
 from sim.results.placing import check_target
 from sim.scenario import Scenario
+from sim.scenario.quantities import MAX_POINTS
 
 Progress = Callable[[float], None]
 Method = Literal["morris", "sobol"]
@@ -146,10 +149,10 @@ def runs_needed(scenario: Scenario, method: Method, samples: int) -> int:
 def _swing_points(scenario: Scenario) -> list[Point]:
     """The scenario at its best values, then with each range at its low and at its high end."""
     ranges = ranges_of(scenario)
-    points = [Point({}, scenario)]
+    points = [Point({}, without_sweep(scenario))]
     for path, range_ in ranges.items():
         for value, text in ((range_.low, range_.text[0]), (range_.high, range_.text[2])):
-            points.append(Point({path: text}, scenario.drawn({path: value})))
+            points.append(Point({path: text}, points[0].scenario.drawn({path: value})))
     return points
 
 
@@ -161,6 +164,7 @@ def sensitivity(
     samples: int = 64,
     seed: int = 0,
     replications: int = 1,
+    engine: Engine = "auto",
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
@@ -196,7 +200,7 @@ def sensitivity(
     points = [*swings, *points_at(scenario, quantiles)]
     values = np.empty((len(points), len(asked)))
     for place, found in outcomes_at(
-        points, seed, replications, workers=workers, cluster=cluster, folder=folder, progress=progress
+        points, seed, replications, engine=engine, workers=workers, cluster=cluster, folder=folder, progress=progress
     ):
         values[place] = [np.mean([output.of(outcome) for outcome in found]) for output in asked]
     table = _table([output.text for output in asked], paths, method, quantiles, values[len(swings) :], seed)
@@ -204,6 +208,7 @@ def sensitivity(
     settings = {
         "seed": seed,
         "replications": replications,
+        "engine": engine_taken(engine),
         "method": method,
         "samples": samples,
         "outputs": [output.text for output in asked],

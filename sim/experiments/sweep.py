@@ -14,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 
+from sim.errors import Fault, ScenarioError
 from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.points import Point, grid, latin_hypercube, outcomes_at, whole
+from sim.experiments.replications import Engine, engine_taken
 from sim.results.placing import check_target
 from sim.results.summary import summarise
 from sim.scenario import Scenario
@@ -62,7 +64,7 @@ class Swept:
         """
         table = self.table
         if segment is None:
-            segment = whole(self.scenario, measure)
+            segment = whole(self.scenario.spec, measure)
         rows = table[(table["measure"] == measure) & (table["segment"] == segment) & (table["state"] == state)]
         if rows.empty:
             known = ", ".join(dict.fromkeys(table["measure"]))
@@ -70,20 +72,46 @@ class Swept:
         return rows.reset_index(drop=True)
 
 
-def sweep_points(
-    scenario: Scenario, axes: Mapping[str, Sequence[object]] | None = None, *, samples: int | None = None, seed: int = 0
-) -> list[Point]:
-    """Points of a sweep: a grid over `axes`, or so many `samples` of all ranges.
+Axes = Mapping[str, Sequence[object]]
+
+
+def what_to_vary(
+    scenario: Scenario, axes: Axes | None = None, samples: int | None = None
+) -> tuple[Axes | None, int | None]:
+    """What is asked for, or else what the `sweep:` section of the scenario says: values by path, or a number of samples.
 
     Raises
     ------
     ScenarioError
-        With every fault of every point.
+        Nothing is asked for, and there is no section.
     ValueError
-        Both or neither of `axes` and `samples` are given.
+        Both are asked for.
     """
-    if (axes is None) == (samples is None):
+    if axes is not None and samples is not None:
         raise ValueError("a sweep is over values that are given, or over so many samples of the ranges: one of the two")
+    section = scenario.spec.sweep
+    if axes is None and samples is None:
+        if section is None:
+            file = None if scenario.file is None else str(scenario.file)
+            remedy = "give --vary (once or more) or --samples, or write a `sweep:` section into the file"
+            raise ScenarioError([Fault(file, None, "sweep", "there is nothing to vary", remedy)])
+        return (section.vary, None) if section.samples is None else (None, section.samples)
+    return axes, samples
+
+
+def sweep_points(
+    scenario: Scenario, axes: Axes | None = None, *, samples: int | None = None, seed: int = 0
+) -> list[Point]:
+    """Points of a sweep: a grid over `axes`, or so many `samples` of all ranges; without either, as the scenario says (`what_to_vary`).
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of every point; or nothing is varied.
+    ValueError
+        Both `axes` and `samples` are given.
+    """
+    axes, samples = what_to_vary(scenario, axes, samples)
     if samples is not None:
         return latin_hypercube(scenario, samples, seed)
     return grid(scenario, axes or {})
@@ -96,6 +124,7 @@ def run_sweep(
     is_grid: bool = True,
     seed: int = 0,
     replications: int = 1,
+    engine: Engine = "auto",
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
@@ -105,6 +134,8 @@ def run_sweep(
 
     Parameters
     ----------
+    engine
+        As in `sim.experiments.replications.Settings`.
     workers, cluster, folder
         As for `sim.experiments.work.run_tasks`.
 
@@ -115,7 +146,9 @@ def run_sweep(
     """
     began = time.perf_counter()
     parts: list[pd.DataFrame] = []
-    done = outcomes_at(points, seed, replications, workers=workers, cluster=cluster, folder=folder, progress=progress)
+    done = outcomes_at(
+        points, seed, replications, engine=engine, workers=workers, cluster=cluster, folder=folder, progress=progress
+    )
     for place, found in done:
         part = summarise([outcome.measures for outcome in found], independent=found[0].independent)
         for path, value in reversed(list(points[place].values.items())):
@@ -124,15 +157,23 @@ def run_sweep(
         parts.append(part)
     table = pd.concat(parts, ignore_index=True)
     axes = {path: tuple(dict.fromkeys(point.values[path] for point in points)) for path in points[0].values}
-    settings = {
+    settings: dict[str, Any] = {
         "seed": seed,
         "replications": replications,
+        "engine": engine_taken(engine),
         "points": len(points),
         "axes": {path: list(values) for path, values in axes.items()} if is_grid else list(axes),
         "sampling": "grid" if is_grid else "Latin hypercube",
     }
+    if is_grid:
+        settings["values"] = {path: _values(points, path) for path in axes}
     told = manifest_of("sweep", scenario, settings, {"sweep": table}, time.perf_counter() - began)
     return Swept(scenario, axes, is_grid, seed, replications, table, told)
+
+
+def _values(points: Sequence[Point], path: str) -> list[object]:
+    """The values of an axis as the resolved file writes them, files of observed values read in."""
+    return list({point.values[path]: point.scenario.value(path) for point in points}.values())
 
 
 def sweep_to_folder(

@@ -25,6 +25,7 @@ from scipy.special import ndtri
 
 from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.points import Floats, latin_hypercube, outcomes_at, whole
+from sim.experiments.replications import Engine, engine_taken
 from sim.results.outcome import Outcome
 from sim.results.placing import check_target
 from sim.results.summary import Measure
@@ -188,6 +189,7 @@ def uncertainty(
     *,
     seed: int = 0,
     replications: int = 1,
+    engine: Engine = "auto",
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
@@ -215,7 +217,15 @@ def uncertainty(
     joined: list[Floats] = []
     independent = True
     for _, found in outcomes_at(
-        points, seed, replications, paired=False, workers=workers, cluster=cluster, folder=folder, progress=progress
+        points,
+        seed,
+        replications,
+        paired=False,
+        engine=engine,
+        workers=workers,
+        cluster=cluster,
+        folder=folder,
+        progress=progress,
     ):
         names = names or list(found[0].measures)
         values.append([[float(outcome.measures[name].value) for name in names] for outcome in found])
@@ -229,7 +239,13 @@ def uncertainty(
     table = _table(names, bands_of(every, np.array(chances) if replications == 1 else None))
     curves = _curves(np.array(rates), np.array(joined), independent)
     told = _points_table(scenario, [point.values for point in points], names, every.mean(axis=1))
-    settings = {"seed": seed, "draws": draws, "replications": replications, "sampling": "Latin hypercube"}
+    settings: dict[str, Any] = {
+        "sampling": "Latin hypercube",
+        "seed": seed,
+        "draws": draws,
+        "replications": replications,
+        "engine": engine_taken(engine),
+    }
     tables = {"uncertainty": table, "draws": told}
     return Uncertainty(
         scenario=scenario,
@@ -279,7 +295,7 @@ def _points_table(
     table = pd.DataFrame([{"draw": number, **values} for number, values in enumerate(drawn)])
     for place, name in enumerate(names):
         if name.measure in ("ban_rate", "banned_share", "wrongful_ban_rate"):
-            part = name.segment != whole(scenario, name.measure)
+            part = name.segment != whole(scenario.spec, name.measure)
             table[f"{name.measure}:{name.segment}" if part else name.measure] = means[:, place]
     return table
 

@@ -6,7 +6,7 @@ Other measures take a plain number in their unit.
 
 After each replication from the fifth on the limits are looked at, and the first that are narrow enough end the run. The replications are those that
 ``--replications`` would have made, from 0. Since chance also decides when it ends, the limits cover a little less than 95 % where few replications
-were enough (Law and Kelton, "Confidence intervals for steady-state simulations", discuss fixed-width procedures).
+were enough; it tends to 95 % as the width tends to 0 (Chow and Robbins 1965, doi:10.1214/aoms/1177700156).
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import re
 from dataclasses import dataclass, replace
 
 from sim.errors import Fault, ScenarioError
-from sim.experiments.outputs import Output, outputs_of
+from sim.experiments.outputs import SHARES, Output, outputs_of
 from sim.experiments.replications import Progress
 from sim.results.intervals import student
 from sim.results.outcome import Outcome
-from sim.results.summary import BAN_MEASURES
 from sim.scenario import Scenario
 from sim.scenario.units import RefusedError, level
 
@@ -28,7 +27,6 @@ FLOOR = 5
 """Replications before the limits are looked at for the first time."""
 CAP = 1000
 """Replications after which it is given up, unless asked otherwise."""
-SHARES = (*BAN_MEASURES, "occupancy_share", "ever_share", "desk_utilisation")
 _SPLIT = re.compile(r"(?P<output>[^±]*?)\s*(?:±|\+/?-)\s*(?P<width>.*)")
 _REMEDY = "write it as in `ban_rate@365 days ±0.1%`"
 

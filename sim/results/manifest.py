@@ -10,7 +10,18 @@ from typing import Any
 
 from sim.results.tables import Codes
 
-PACKAGES = ("enforcement-sim", "numpy", "numba", "scipy", "simpy", "pandas", "pyarrow", "pydantic", "ruamel.yaml")
+PACKAGES = (
+    "enforcement-sim",
+    "numpy",
+    "numba",
+    "scipy",
+    "simpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "ruamel.yaml",
+    "SALib",
+)
 
 
 def versions() -> dict[str, str]:

@@ -16,6 +16,7 @@
 `validation`        the tree held to the grammar: pydantic's errors as faults with file, line and path
 `checks`            what concerns more than one key: names that must exist, sums, order of dates, reach
 `phases`            what a phase may patch, and the scenario in each stretch between phases
+`sweeping`          what the `sweep:` section varies, each value tried
 `resolving`         the grammar's models -> `Spec`, in microseconds since `start`
 `spec`              `Spec` and its parts, frozen
 `writing`           the models -> the resolved file
@@ -38,6 +39,7 @@ from .spec import (
     Segment,
     Spec,
     State,
+    Sweep,
     Table,
     Violation,
     Wave,
@@ -58,6 +60,7 @@ __all__ = [
     "Segment",
     "Spec",
     "State",
+    "Sweep",
     "Table",
     "Violation",
     "Wave",

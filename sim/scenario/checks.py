@@ -312,6 +312,16 @@ def _measured(view: View, expectation: Expectation, path: Path) -> Iterator[Find
         yield Finding((*path, "state"), f"`{expectation.measure}` is not of one state", "leave `state` out")
 
 
+def _sweep(view: View) -> Iterator[Finding]:
+    sweep = view.document.sweep
+    if sweep is None or not view.reading.whole("sweep"):
+        return
+    if sweep.vary is not None and sweep.samples is not None:
+        yield Finding(("sweep",), "has both `vary` and `samples`", "write one of the two")
+    elif sweep.vary is None and sweep.samples is None:
+        yield Finding(("sweep",), "has neither `vary` nor `samples`", "write `vary: {path: [values]}` or `samples: 64`")
+
+
 CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _calendar,
     _collisions,
@@ -322,6 +332,7 @@ CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _desks,
     _waves,
     _expect,
+    _sweep,
 )
 
 

@@ -156,6 +156,22 @@ def _patches(value: object) -> Mapping[str, Any]:
     return value
 
 
+def _axes(value: object) -> Mapping[str, list[Any]]:
+    if not isinstance(value, Mapping) or not value:
+        raise RefusedError("varies nothing", "write `vary: {path: [value, value]}`")
+    parts: list[Part] = []
+    for path, values in value.items():
+        if not isinstance(values, list):
+            parts.append(
+                ((str(path),), f"{shown(values)} is not a list", "write the values as a list, `[one, another]`")
+            )
+        elif not values:
+            parts.append(((str(path),), "has no values", "give at least one"))
+    if parts:
+        raise RefusedError("", parts=parts)
+    return value
+
+
 def _of(kind: Kind) -> tuple[PlainValidator, WithJsonSchema]:
     return PlainValidator(kind.quantity), WithJsonSchema(kind.json_schema())
 
@@ -180,12 +196,18 @@ _DAYS_SCHEMA = {"anyOf": [{"type": "string", "examples": ["mon-fri", "sat"]}, _S
 _MEASURE_SCHEMA = {"enum": list(MEASURES), "description": "; ".join(f"{k}: {m.meaning}" for k, m in MEASURES.items())}
 _REVIEWERS_SCHEMA = {"anyOf": [*quantities.REVIEWERS.json_schema()["anyOf"], {"const": UNLIMITED}]}
 _PATCHES_SCHEMA = {"type": "object", "additionalProperties": True}
+_AXES_SCHEMA = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}, "minProperties": 1}
 
 Text: TypeAlias = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 Name: TypeAlias = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
 Flag: TypeAlias = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
 MeasureName: TypeAlias = Annotated[str, PlainValidator(_text), WithJsonSchema(_MEASURE_SCHEMA)]
 Patches: TypeAlias = Annotated[Mapping[str, Any], PlainValidator(_patches), WithJsonSchema(_PATCHES_SCHEMA)]
+
+Axes: TypeAlias = Annotated[Mapping[str, list[Any]], PlainValidator(_axes), WithJsonSchema(_AXES_SCHEMA)]
+Samples: TypeAlias = Annotated[
+    Measured, PlainValidator(quantities.SAMPLES.certain), WithJsonSchema(dict(quantities.SAMPLES.schema))
+]
 
 Day: TypeAlias = Annotated[Moment, PlainValidator(day), WithJsonSchema(_DATE_SCHEMA)]
 When: TypeAlias = Annotated[Moment, PlainValidator(moment), WithJsonSchema(_MOMENT_SCHEMA)]

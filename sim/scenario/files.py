@@ -24,7 +24,7 @@ from .yaml_tree import Node, Place, Source, branch
 
 MAX_BYTES = 2**20
 MAX_CHAIN = 20
-_WHAT_IF_KEYS = ("schema", "title", "purpose", "sources", "assumed", "extends", "set", "expect")
+_WHAT_IF_KEYS = ("schema", "title", "purpose", "sources", "assumed", "extends", "set", "expect", "sweep")
 
 
 def shipped() -> dict[str, Path]:

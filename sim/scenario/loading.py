@@ -23,8 +23,9 @@ from .quantities import RANGE_KEYS, Quantity, Range
 from .resolving import spec_of
 from .schema import Document
 from .spec import Spec
+from .sweeping import Axes, axes_of
 from .validation import Finding, Layers, read_document
-from .writing import Written, plain_document, ranges_in, without_ranges, yaml_text
+from .writing import Written, plain_document, ranges_in, value_at, without_ranges, yaml_text
 from .yaml_tree import Place, Source, branch, node_from
 
 _LARGE = 20_000  # values from which on the resolved form is held to the limit of a file
@@ -120,7 +121,7 @@ class Scenario:
 
     def ranges(self) -> dict[str, Range]:
         """Path (as for `with_values`) -> range of everything that is not known for sure, phases included."""
-        found = ranges_in({key: value for key, value in self._plain.items() if key != "phases"})
+        found = ranges_in({key: value for key, value in self._plain.items() if key not in ("phases", "sweep")})
         for name, phase in self._plain["phases"].items():
             for path, value in phase["set"].items():
                 found |= ranges_in(value, ("phases", name, "set", path))
@@ -146,12 +147,19 @@ class Scenario:
         changes: dict[str, object] = {path: ranges[path].written(value) for path, value in values.items()}
         tables = dict.fromkeys(path.rpartition(".")[0] for path in values if _of_table(path))
         for table in tables:
-            entries = _table_at(self._plain, table)
+            entries: dict[str, Any] = _plain_at(self._plain, table)
             chances = {name: values.get(f"{table}.{name}", _chance(entry)) for name, entry in entries.items()}
             total = math.fsum(chances.values())
             for name, chance in chances.items():
                 changes[f"{table}.{name}"] = f"{chance / total * 100!r}%"
         return self.with_values(changes)
+
+    def value(self, path: str) -> object:
+        """What stands at a path (as for `with_values`), as the resolved form writes it; ``None`` where nothing does."""
+        try:
+            return without_ranges(_plain_at(self._plain, path))
+        except (KeyError, IndexError, ValueError, TypeError, StopIteration):
+            return None
 
     def resolved_yaml(self) -> str:
         """The scenario with every default and inherited value written out; `loads` of it gives an equal scenario."""
@@ -218,13 +226,15 @@ def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     for stretch, told in stretches(base):
         later.append(stretch)
         found += told
+    axes, told = axes_of(base)
+    found += told
     views = [stretch.view for stretch in (base, *later)]
     complete = [view for view in views if view is not None]
     if len(complete) == len(views):
         found += [built.fault(finding) for finding in unreached(complete)]
     if found:
         raise ScenarioError(_sorted(found))
-    return _scenario(name, file, base, later)
+    return _scenario(name, file, base, later, axes)
 
 
 def _base_faults(base: Stretch) -> Iterable[Fault]:
@@ -240,16 +250,18 @@ def _sorted(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(unique, key=lambda fault: (files.index(fault.file), fault.line or 0))
 
 
-def _scenario(name: str, file: Path | None, base: Stretch, later: list[Stretch]) -> Scenario:
+def _scenario(name: str, file: Path | None, base: Stretch, later: list[Stretch], axes: Axes) -> Scenario:
     document = _document(base)
     plain = plain_document(document)
     for stretch in later:
         after = plain_document(_document(stretch))
         patches = base.layers.tree.at("phases", stretch.phase, "set")
         assert patches is not None
-        plain["phases"][stretch.phase]["set"] = {path: _at(after, path) for path in patches.mapping}
+        plain["phases"][stretch.phase]["set"] = {path: value_at(after, path) for path in patches.mapping}
+    if axes:
+        plain["sweep"]["vary"] = axes
     sets = {phase: without_ranges(entry["set"]) for phase, entry in plain["phases"].items()}
-    specs = [spec_of(_document(stretch), sets) for stretch in (base, *later)]
+    specs = [spec_of(_document(stretch), sets, without_ranges(axes)) for stretch in (base, *later)]
     folded = sum(stretch.from_us <= 0 for stretch in later)
     late = later[folded:]
     scenario = Scenario(
@@ -276,24 +288,14 @@ def _document(stretch: Stretch) -> Document:
     return stretch.reading.document
 
 
-def _at(plain: Any, path: str) -> Any:
-    """What stands at a path of plain values."""
-    for part in path.split(".") if path else ():
-        plain = plain[int(part)] if isinstance(plain, list) else plain[part]
-    return plain
-
-
-def _table_at(plain: dict[str, Any], path: str) -> dict[str, Any]:
-    """The table of chances at a path, in the document or in a phase's `set`."""
+def _plain_at(plain: dict[str, Any], path: str) -> Any:
+    """What stands at a path of the document or of a phase's `set`."""
     parts = path.split(".", 3)
-    if parts[0] != "phases":
-        found = _at(plain, path)
-    else:
-        patches, rest = plain["phases"][parts[1]]["set"], parts[3]
-        key = next(key for key in patches if rest == key or rest.startswith(f"{key}."))
-        found = _at(patches[key], rest[len(key) + 1 :])
-    assert isinstance(found, dict)
-    return found
+    if len(parts) < 4 or (parts[0], parts[2]) != ("phases", "set"):
+        return value_at(plain, path)
+    patches, rest = plain["phases"][parts[1]]["set"], parts[3]
+    key = next(key for key in patches if rest == key or rest.startswith(f"{key}."))
+    return value_at(patches[key], rest[len(key) + 1 :])
 
 
 def _of_table(path: str) -> bool:

@@ -73,7 +73,7 @@ def stretches(base: Stretch) -> Iterator[tuple[Stretch, list[Fault]]]:
         return
     start = document.start.date
     dated = [(phase.from_.after(start), name) for name, phase in document.phases.items()]
-    known = {(f.path, f.problem) for f in _all_findings(base)}
+    known = {(f.path, f.problem) for f in all_findings(base)}
     layers = base.layers
     in_order = sorted(dated, key=lambda pair: pair[0])
     for nth, (from_us, name) in enumerate(in_order):
@@ -82,7 +82,7 @@ def stretches(base: Stretch) -> Iterator[tuple[Stretch, list[Fault]]]:
         tree, faults = _patched(layers.tree, name, patches, _FIRST_RANK + nth)
         layers = Layers(tree, layers.removed, layers.faults)
         stretch = Stretch(name, from_us, layers, read_document(tree))
-        new = [finding for finding in _all_findings(stretch) if (finding.path, finding.problem) not in known]
+        new = [finding for finding in all_findings(stretch) if (finding.path, finding.problem) not in known]
         known |= {(finding.path, finding.problem) for finding in new}
         for finding in new:
             place = layers.place(finding)
@@ -93,7 +93,8 @@ def stretches(base: Stretch) -> Iterator[tuple[Stretch, list[Fault]]]:
         yield stretch, faults
 
 
-def _all_findings(stretch: Stretch) -> list[Finding]:
+def all_findings(stretch: Stretch) -> list[Finding]:
+    """What the grammar and the checks say of a stretch."""
     view = stretch.view
     return [*stretch.reading.findings, *(findings(view) if view is not None else ())]
 

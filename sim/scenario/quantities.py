@@ -27,6 +27,8 @@ from .units import (
 )
 
 RANGE_KEYS = ("low", "best", "high")
+MAX_POINTS = 100_000
+"""Points of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,15 @@ SHAPE = Kind(
     1000,
     "0.1 to 1,000",
     {"type": "number", "minimum": 0.1, "maximum": 1000},
+)
+SAMPLES = Kind(
+    "count",
+    "a number of points",
+    count,
+    1,
+    MAX_POINTS,
+    f"1 to {MAX_POINTS:,} points",
+    {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
 )
 LEVEL = Kind(
     "number",

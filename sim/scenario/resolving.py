@@ -5,7 +5,7 @@ Times become microseconds since `start`, ranges are read as `best`, defaults are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from . import schema
 from .checks import end_us
@@ -23,6 +23,7 @@ from .spec import (
     Segment,
     Spec,
     State,
+    Sweep,
     Table,
     Violation,
     Wave,
@@ -30,8 +31,10 @@ from .spec import (
 from .units import Moment
 
 
-def spec_of(document: Document, patches: Mapping[str, Mapping[str, object]]) -> Spec:
-    """What a document without faults says; `patches` are the phases' values as the resolved file writes them."""
+def spec_of(
+    document: Document, patches: Mapping[str, Mapping[str, object]], axes: Mapping[str, Sequence[object]]
+) -> Spec:
+    """What a document without faults says; `patches` are the phases' values and `axes` the sweep's, as the resolved file writes them."""
     end, start = end_us(document), document.start.date
     assert end is not None
     assert start is not None
@@ -57,7 +60,13 @@ def spec_of(document: Document, patches: Mapping[str, Mapping[str, object]]) -> 
             for name, phase in document.phases.items()
         ),
         expect=tuple(_expectation(expectation, document) for expectation in document.expect),
+        sweep=None if document.sweep is None else _sweep(document.sweep, axes),
     )
+
+
+def _sweep(sweep: schema.Sweep, axes: Mapping[str, Sequence[object]]) -> Sweep:
+    samples = None if sweep.samples is None else round(sweep.samples.value)
+    return Sweep(Table((path, tuple(values)) for path, values in axes.items()), samples)
 
 
 def bans_of(ladder: schema.Ladder) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from .fields import (
     Accounts,
     Activity,
     Audience,
+    Axes,
     Chance,
     Day,
     Days,
@@ -37,6 +38,7 @@ from .fields import (
     Priority,
     Rate,
     Reviewers,
+    Samples,
     Severities,
     Sigma,
     Text,
@@ -191,6 +193,13 @@ class Expectation(Grammar):
     above: Limit | None = None
 
 
+class Sweep(Grammar):
+    """What `enforcement-sim sweep` varies where it is not told on the command line."""
+
+    vary: Axes | None = Field(None, description="path: list of values; all combinations are run (or `samples`)")
+    samples: Samples | None = Field(None, description="so many points that fill all ranges evenly (or `vary`)")
+
+
 class Document(Grammar):
     """A whole scenario."""
 
@@ -216,6 +225,7 @@ class Document(Grammar):
     waves: dict[Name, Wave] = Field(default_factory=dict, description="orders that move whole groups at one instant")
     phases: dict[Name, Phase] = Field(default_factory=dict, description="changes of the rules from a date on")
     expect: list[Expectation] = Field(default_factory=list, description="what results should be")
+    sweep: Sweep | None = Field(None, description="the points that `enforcement-sim sweep` runs")
 
 
 class WhatIf(Grammar):
@@ -229,6 +239,7 @@ class WhatIf(Grammar):
     sources: list[Text] = Field(default_factory=list, description="added to those of the other")
     assumed: list[Text] = Field(default_factory=list, description="added to those of the other")
     expect: list[Expectation] = Field(default_factory=list, description="instead of those of the other")
+    sweep: Sweep | None = Field(None, description="instead of that of the other")
 
 
 def json_schema() -> dict[str, Any]:

@@ -167,6 +167,14 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Points of a sweep: path -> values as the resolved file writes them, all combinations; or so many samples of all ranges."""
+
+    vary: Mapping[str, tuple[object, ...]]
+    samples: int | None
+
+
+@dataclass(frozen=True)
 class Spec:
     """A whole scenario at one phase; times in microseconds since `start`."""
 
@@ -185,3 +193,4 @@ class Spec:
     waves: Mapping[str, Wave]
     phases: Mapping[str, Phase]
     expect: tuple[Expectation, ...]
+    sweep: Sweep | None

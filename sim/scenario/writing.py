@@ -36,7 +36,7 @@ class Written(str):
 def plain_document(document: Document) -> dict[str, Any]:
     """The document as plain values with every default; quantities are `Written` or `Range`.
 
-    The values of a phase's `set` are left out: `loading` knows what they are in force.
+    The values of a phase's `set` and those that a sweep varies are left out: `loading` knows what they are in force.
     """
     parts: dict[str, Any] = {"schema": document.schema_, "title": document.title, "purpose": document.purpose}
     parts |= {
@@ -59,7 +59,17 @@ def plain_document(document: Document) -> dict[str, Any]:
         for name, phase in document.phases.items()
     }
     parts["expect"] = [_expectation(expectation) for expectation in document.expect]
+    if document.sweep is not None:
+        samples = document.sweep.samples
+        parts["sweep"] = {"vary": {}} if samples is None else {"samples": Written(samples.text)}
     return parts
+
+
+def value_at(plain: Any, path: str) -> Any:
+    """What stands at a path of plain values."""
+    for part in path.split(".") if path else ():
+        plain = plain[int(part)] if isinstance(plain, list) else plain[part]
+    return plain
 
 
 def _quantity(quantity: Quantity) -> Written | Range:

@@ -44,6 +44,7 @@ class Comparison(Compared):
         """Write every figure as PNG and SVG; returns the files."""
         drawings: dict[str, Callable[[], Axes]] = {
             "ban_rate_difference": self.plot.difference,
+            "banned_share_difference": lambda: self.plot.difference("banned_share"),
             "wrongful_ban_rate_difference": lambda: self.plot.difference("wrongful_ban_rate"),
         }
         for name in self.names[1:]:
@@ -83,7 +84,7 @@ class Plots:
         self._of = comparison
 
     def difference(self, measure: figures.Rate = "ban_rate", **options: Any) -> Axes:
-        """Difference of the ban rate (or the wrongful ban rate) over time, with 95 % bands."""
+        """Difference of the ban rate, or another rate, over time, with 95 % bands; of ``"occupancy_share"`` with `state`."""
         of = self._of
         banded = bool(of.curves["low"].notna().any())
         count = of.manifest["replications"]

@@ -43,8 +43,13 @@ from sim.views.style import (
     shorten,
 )
 
-Rate = Literal["ban_rate", "wrongful_ban_rate"]
-_RATES = {"ban_rate": "ban rate", "wrongful_ban_rate": "wrongful ban rate"}
+Rate = Literal["ban_rate", "banned_share", "wrongful_ban_rate", "occupancy_share"]
+_RATES = {
+    "ban_rate": "ban rate",
+    "banned_share": "share now banned",
+    "wrongful_ban_rate": "wrongful ban rate",
+    "occupancy_share": "share now in",
+}
 MOST_PANELS = 6
 MOST_BARS = 12
 MOST_LIVES = 6
@@ -75,9 +80,15 @@ def _limit_axis(ax: Axes, rows: pd.DataFrame) -> None:
 
 @house_style()
 def difference_curves(
-    curves: pd.DataFrame, *, measure: Rate = "ban_rate", base: str = "A", said: str = "", events: Iterable[Event] = ()
+    curves: pd.DataFrame,
+    *,
+    measure: Rate = "ban_rate",
+    state: str = "",
+    base: str = "A",
+    said: str = "",
+    events: Iterable[Event] = (),
 ) -> Axes:
-    """Draw the difference of a ban rate over time, with 95 % bands: a panel for each segment, a line for each scenario.
+    """Draw the difference of a ban rate, or of the share in a state, over time, with 95 % bands: a panel for each segment, a line for each scenario.
 
     Parameters
     ----------
@@ -85,6 +96,8 @@ def difference_curves(
         Table `curves` of a comparison.
     measure
         Which rate.
+    state
+        For ``occupancy_share``: of which state.
     base
         Name of the scenario that the others are compared with.
     said
@@ -104,7 +117,10 @@ def difference_curves(
     """
     if measure not in _RATES:
         raise ValueError(f"measure: no {measure!r}. Allowed: {', '.join(_RATES)}")
-    rows = curves[curves["measure"] == measure]
+    rows = curves[(curves["measure"] == measure) & (curves["state"] == state)]
+    if rows.empty:
+        known = ", ".join(dict.fromkeys(curves.loc[curves["measure"] == measure, "state"]))
+        raise ValueError(f"state: no {state!r}. Allowed: {known or 'none'}")
     names, seen = _panel_segments(rows), tuple(events)
     figure = new_figure(1.1 + 1.25 * len(names))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
@@ -129,7 +145,9 @@ def difference_curves(
     marked = mark(panels[0], seen)
     for ax in panels[1:]:
         mark(ax, seen, labels=False)
-    heading(panels[0], f"Difference of the {_RATES[measure]}", pad_pt=6 + marked.rows * ROW_PT)
+    heading(
+        panels[0], f"Difference of the {_RATES[measure]} {shorten(state, 36)}".rstrip(), pad_pt=6 + marked.rows * ROW_PT
+    )
     axis_label(panels[-1], x="simulated date")
     key: Artist = Patch(facecolor="#888888", alpha=0.3, linewidth=0) if said else Line2D([], [], linestyle="none")
     entries.append((key, said or "no bands: one replication"))

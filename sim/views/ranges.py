@@ -25,6 +25,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sim.experiments import sensitivity as sensing
 from sim.experiments import uncertainty as sampling
+from sim.experiments.outputs import SHARES
 from sim.experiments.sensitivity import Method
 from sim.scenario import Scenario, load
 from sim.views.style import (
@@ -45,7 +46,6 @@ from sim.views.ticks import CountTicks, PercentTicks, time_axis, value_axis
 
 MOST_SEGMENTS, MOST_BARS = 6, 15
 DASHED = (0, (3, 2))
-_SHARES = ("ban_rate", "banned_share", "wrongful_ban_rate", "occupancy_share", "ever_share", "desk_utilisation")
 
 
 @house_style()
@@ -136,7 +136,7 @@ def _swings(ax: Axes, found: sensing.Sensitivity, output: str, ranked: Sequence[
     else:
         ax.margins(x=0.08)
         ax.autoscale_view()
-    ax.xaxis.set_major_formatter(PercentTicks() if output.startswith(_SHARES) else CountTicks())
+    ax.xaxis.set_major_formatter(PercentTicks() if output.startswith(SHARES) else CountTicks())
     axis_label(ax, x=output)
     heading(ax, "one at a time, others at best")
     low, high = Patch(color=COLOURS[0]), Patch(color=COLOURS[1])
@@ -161,7 +161,7 @@ def _indices(ax: Axes, found: sensing.Sensitivity, output: str, ranked: Sequence
     if found.method == "sobol":
         axis_label(ax, x="share of the variance")
     else:
-        ax.xaxis.set_major_formatter(PercentTicks() if output.startswith(_SHARES) else CountTicks())
+        ax.xaxis.set_major_formatter(PercentTicks() if output.startswith(SHARES) else CountTicks())
         axis_label(ax, x="change from one end to the other")
     ax.tick_params(labelsize=SMALL_PT)
     heading(ax, "indices, 95 % limits")

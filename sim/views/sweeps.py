@@ -24,7 +24,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from sim.experiments.sweep import Swept, run_sweep, sweep_points, sweep_to_folder
+from sim.experiments.sweep import Swept, run_sweep, sweep_points, sweep_to_folder, what_to_vary
 from sim.scenario import Scenario, load
 from sim.scenario.units import UNITS_US, RefusedError, duration, number, rate, share
 from sim.views.curves import Floats
@@ -340,7 +340,7 @@ def sweep(
     scenario
         A scenario, the name of one that ships, or a file.
     vary
-        Path -> values, as in ``Scenario.with_values``: every combination is a point.
+        Path -> values, as in ``Scenario.with_values``: every combination is a point. Without this and `samples`: as the file's `sweep:` says.
     samples
         Instead of `vary`: so many points that fill all ranges of the scenario evenly (Latin hypercube, triangular).
     seed, replications
@@ -366,6 +366,7 @@ def sweep(
         Some points failed; the error names them, and the others are kept if there is an `out`.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
+    vary, samples = what_to_vary(chosen, vary, samples)
     if out is None:
         found = run_sweep(
             chosen,

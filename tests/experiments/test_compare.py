@@ -18,6 +18,7 @@ import sim
 from sim import cli
 from sim.engines.tally import BUSY, EVENT, new_tally
 from sim.errors import ScenarioError
+from sim.experiments import curves as curves_home
 from sim.experiments.compare import Compared, compare_scenarios, names_of, run_logged, sample_of
 from sim.experiments.flips import Words, key_of
 from sim.experiments.paired import account_limits
@@ -106,6 +107,19 @@ def test_coverage() -> None:
     assert np.mean(widths) / (2 * 1.96) == pytest.approx(np.std(errors), rel=0.12)
 
 
+@pytest.mark.parametrize(("name", "replications"), [("timeline", 3), ("desk", 1), ("desk", 3), ("strikes", 1)])
+def test_itself_again(name: str, replications: int) -> None:
+    """The same over replications, and where accounts meet at desks: every difference and every limit that there is, is exactly zero."""
+    scenario = load(GOLDEN / f"{name}.yaml")
+    found = compare_scenarios([scenario, scenario], seed=2, replications=replications)
+    assert (found.differences["difference"].dropna() == 0.0).all()
+    assert (found.curves["difference"].dropna() == 0.0).all()
+    if replications > 1:
+        assert (found.differences[["low", "high"]].dropna() == 0.0).all(axis=None)
+    assert found.differences["low"].notna().any() == (replications > 1 or name != "desk")
+    assert found.lives[["part", "end_differently"]].to_numpy().sum() == 0
+
+
 def test_itself() -> None:
     """A scenario differs from itself in nothing, exactly."""
     found = compare_scenarios([timeline(), timeline()], seed=5)
@@ -164,6 +178,35 @@ def test_against_whole_histories() -> None:
     assert (row["low"], row["high"]) == (pytest.approx(float(low)), pytest.approx(float(high)))
     last = found.curves[(found.curves["measure"] == "ban_rate") & (found.curves["segment"] == "")].iloc[-1]
     assert (last["low"], last["high"]) == (pytest.approx(row["low"]), pytest.approx(row["high"]))
+
+
+@pytest.mark.parametrize("at_once", [1 << 18, 3])
+def test_curves_of_states(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts that are in a state in one scenario only, at every grid time, are those that whole histories of the SimPy engine show."""
+    monkeypatch.setattr(curves_home, "ACCOUNTS_AT_ONCE", at_once)
+    scenarios = [timeline(), timeline({"ladder.states.rectifying.exits.deadline.after": "2 days"})]
+    found = compare_scenarios(scenarios, seed=3)
+    keys = ["measure", "segment", "state"]
+    last = found.curves[found.curves["time"] == found.curves["time"].max()].set_index(keys)
+    ends = found.differences.set_index(keys).loc[last.index]
+    for column in ("a", "b", "difference", "low", "high"):
+        assert last[column].to_numpy() == pytest.approx(ends[column].to_numpy(), nan_ok=True), column
+    histories = [sim.run(each, 3, engine="process", histories=None).histories for each in scenarios]
+    times = found.curves["time"].drop_duplicates()
+    bans = scenarios[0].spec.ladder.bans
+    for time in times.iloc[:: len(times) // 5]:
+        states = [
+            h[h["time"] <= time].groupby(["segment", "account"], observed=True)["to_state"].last().astype(str)
+            for h in histories
+        ]
+        a, b = states[0].align(states[1], join="outer", fill_value="")
+        for state in (*scenarios[0].spec.ladder.states, "banned share"):
+            in_a, in_b = (each.isin(bans) if state == "banned share" else each == state for each in (a, b))
+            low, high = paired_shares((in_a & ~in_b).sum(), (in_b & ~in_a).sum(), len(a))
+            measure = "banned_share" if state == "banned share" else "occupancy_share"
+            rows = found.curves[(found.curves["segment"] == "") & (found.curves["time"] == time)]
+            row = rows[(rows["measure"] == measure) & rows["state"].isin(["", state])].iloc[0]
+            assert (row["low"], row["high"]) == (pytest.approx(float(low)), pytest.approx(float(high))), (time, state)
 
 
 def test_examples_are_side_by_side() -> None:
@@ -227,6 +270,15 @@ def test_nothing_happens() -> None:
     found = compare_scenarios([quiet, quiet])
     assert (found.differences["difference"] == 0.0).all()
     assert found.lives["compared"].item() == 2000
+
+
+def test_pairing_is_worth_its_while() -> None:
+    """Three days to rectify instead of seven (the first 3 % of the platform's accounts): limits of the ban rate are at least twice as narrow."""
+    scenarios = [load(name).scaled(0.03) for name in ("wechat_2022", "wechat_2022_short_deadline")]
+    found = compare_scenarios(scenarios, seed=1)
+    assert found.variance_reduction("ban_rate") >= 2.0
+    own = found.differences[(found.differences["measure"] == "ban_rate") & (found.differences["segment"] == "")].iloc[0]
+    assert own["narrower"] == pytest.approx(own["unpaired_half_width"] / own["half_width"])
 
 
 def test_limited_desk_has_no_limits() -> None:
@@ -324,7 +376,7 @@ def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert len(pd.read_parquet(folder / "curves.parquet")) == told["tables"]["curves"]["rows"]
     assert len(pd.read_csv(folder / "flips.csv")) == told["tables"]["flips"]["rows"] > 0
     pictures = {path.name for path in (folder / "figures").iterdir()}
-    names = ("ban_rate_difference", "wrongful_ban_rate_difference", "flips", "examples")
+    names = ("ban_rate_difference", "banned_share_difference", "wrongful_ban_rate_difference", "flips", "examples")
     assert pictures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -342,6 +394,11 @@ def test_api() -> None:
         line.get_label() for line in found.plot.difference().get_lines() if not str(line.get_label()).startswith("_")
     ]
     assert lines == ["ladder_5", "ladder_20 (2)"]
+    assert (
+        found.plot.difference("occupancy_share", state="warned").get_title(loc="left").endswith("share now in warned")
+    )
+    with pytest.raises(ValueError, match=r"state: no 'lost'\. Allowed: free, warned, banned"):
+        found.plot.difference("occupancy_share", state="lost")
     assert len(found.plot.flips().patches) > 0
     assert len(found.plot.flips(scenario="ladder_20 (2)").patches) == 0
     assert found.plot.examples(scenario="ladder_20 (2)").texts[0].get_text() == "no account ends differently"

@@ -19,7 +19,8 @@ import sim
 from sim import cli
 from sim.errors import RunError, ScenarioError
 from sim.experiments import expect
-from sim.experiments.expect import Check, check_expectations, decided, error_at, limits, looks, value_of
+from sim.experiments.expect import Check, check_expectations, decided, error_at, limits, looks
+from sim.experiments.outputs import OVER_TIME, output_expected
 from sim.experiments.replications import Settings, run_in_memory
 from sim.experiments.work import perform, tasks_of
 from sim.results.intervals import student, wilson
@@ -98,17 +99,19 @@ def test_values_are_those_of_the_tables(at_us: int | None, seen: int, segment: s
         ("banned_share", "banned"),
         ("wrongful_ban_rate", "wrongly_banned"),
     ):
-        found = value_of(expectation(measure=measure, segment=segment, at_us=at_us), scenario.spec, outcome)
+        found = output_expected(expectation(measure=measure, segment=segment, at_us=at_us), scenario.spec).value(
+            outcome
+        )
         assert found == Value(bans[column].sum() / joined, bans[column].sum(), joined)
     for state in scenario.spec.ladder.states:
         asked = expectation(measure="occupancy_share", segment=segment, state=state, at_us=at_us)
         held = occupancy.loc[occupancy["state"] == state, "accounts"].sum()
-        assert value_of(asked, scenario.spec, outcome) == Value(held / joined, held, joined)
+        assert output_expected(asked, scenario.spec).value(outcome) == Value(held / joined, held, joined)
 
 
 def test_every_measure_can_be_looked_at() -> None:
     """The list of the loader and the measures known here are the same."""
-    assert set(sim.scenario.MEASURES) == {*expect.CURVES, "occupancy_share"}
+    assert set(sim.scenario.MEASURES) == set(OVER_TIME)
 
 
 def test_time_is_that_of_the_grid() -> None:

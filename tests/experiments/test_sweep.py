@@ -143,7 +143,22 @@ def test_without_ranges_there_is_nothing_to_sample(ladder: Scenario) -> None:
     with pytest.raises(ScenarioError, match="has no ranges"):
         sweep_points(ladder, samples=4)
     with pytest.raises(ValueError, match="one of the two"):
+        sweep_points(ladder, {RATE: ["1 per year"]}, samples=4)
+
+
+def test_the_section_of_a_file(ladder: Scenario) -> None:
+    """Without values or samples the file's `sweep:` says where to look; what is asked for takes its place; without either there is nothing."""
+    with pytest.raises(ScenarioError, match="there is nothing to vary; give --vary"):
         sweep_points(ladder)
+    written = ladder.with_values({"sweep": {"vary": {DEADLINE: ["3d", "1 week"], ACTIVITY: [0.1]}}})
+    found = sweep(written)
+    asked = sweep(ladder, {DEADLINE: ["3 days", "1 week"], ACTIVITY: ["10%"]})
+    pd.testing.assert_frame_equal(found.table, asked.table)
+    assert found.manifest["axes"] == {DEADLINE: ["3 days", "1 week"], ACTIVITY: ["10%"]}
+    assert [point.scenario.spec.sweep for point in sweep_points(written)] == [None, None]
+    assert len(sweep_points(written, {ACTIVITY: ["5%", "6%", "7%"]})) == 3
+    unsure = ladder.with_values({RATE: {"low": "1 per year", "best": "2 per year", "high": "3 per year"}})
+    assert len(sweep_points(unsure.with_values({"sweep": {"samples": 5}}))) == 5
 
 
 def test_goes_on_where_it_was_stopped(ladder: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,14 +212,15 @@ def test_points_with_a_failed_replication_are_left_out(ladder: Scenario, monkeyp
 
 
 def test_command(ladder: Scenario, tmp_path: Path) -> None:
-    """The verb writes a folder; both or neither of --vary and --samples are refused."""
+    """The verb writes a folder; both of --vary and --samples, or nothing to vary, are refused."""
     file = tmp_path / "x.yaml"
     file.write_text(ladder.resolved_yaml())
     run = CliRunner().invoke
     done = run(app, ["sweep", str(file), "--vary", f"{DEADLINE}=3 days,7 days", "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     assert "2 points" in done.output
-    assert run(app, ["sweep", str(file)]).exit_code == 2
+    nothing = run(app, ["sweep", str(file)]).exception
+    assert "there is nothing to vary" in str(nothing)
     assert run(app, ["sweep", str(file), "--vary", "a=1", "--samples", "3"]).exit_code == 2
 
 

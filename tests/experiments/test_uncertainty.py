@@ -91,7 +91,7 @@ def test_the_unpublished_limit_of_rule_3_24(tmp_path: Path) -> None:
     """The worked example: of all ranges, on media and platforms the rectification limit (3, 7 or 15 days) is what shows."""
     scenario = load("wechat_2022").scaled(1e-6).with_values({"segments.nft_platforms.accounts": 3000})
     drawn = sim.draws(scenario, 12, seed=2, out=tmp_path / "out")
-    row = drawn.table.set_index(["measure", "segment"]).loc[("ban_rate", "nft_platforms")]
+    row = drawn.table.query("measure == 'ban_rate' and segment == 'nft_platforms'").iloc[0]
     assert row["parameters_low"] < row["value"] < row["parameters_high"]
     assert row["low"] <= row["parameters_low"] + 0.01
     limit = drawn.points["ladder.states.rectifying.exits.deadline.after"].str.removesuffix(" days").astype(float)

@@ -110,6 +110,17 @@ def test_waves_and_expectations(scenario: Scenario) -> None:
     assert third.at_us is None
 
 
+def test_sweep(scenario: Scenario) -> None:
+    assert scenario.spec.sweep is not None
+    assert scenario.spec.sweep.samples is None
+    values = scenario.spec.sweep.vary
+    assert values["segments.readers.accounts"] == ("3", "4000")
+    assert values["violations.trading.detection.delay"][1]["empirical"]["quantiles"][0].endswith("days")
+    assert [*values][2].startswith("phases.")
+    assert "sweep:" in scenario.resolved_yaml()
+    assert set(scenario.ranges()) == set(scenario.with_values({"sweep": None}).ranges())
+
+
 def test_the_resolved_form_says_the_same(scenario: Scenario) -> None:
     again = loads(scenario.resolved_yaml())
     assert again == scenario

@@ -48,6 +48,25 @@ def test_a_what_if_without_set_is_its_base(write: Write, base: Scenario) -> None
     assert load(write("same.yaml", "extends: base.yaml\n")) == base
 
 
+def test_the_sweep_is_inherited_replaced_or_removed(write: Write) -> None:
+    write("swept.yaml", BASE + "sweep: {vary: {violations.trading.detection.chance: [10%, 0.2]}}\n")
+    assert load(write("a.yaml", "extends: swept.yaml\n")) == load(
+        write("swept.yaml", BASE + "sweep: {vary: {violations.trading.detection.chance: [10%, 20%]}}\n")
+    )
+    kept = load(write("b.yaml", "extends: swept.yaml\nset: {segments.media.accounts: 7}\n")).spec.sweep
+    assert kept is not None
+    assert kept.vary == {"violations.trading.detection.chance": ("10%", "20%")}
+    other = load(write("c.yaml", "extends: swept.yaml\nsweep: {samples: 1_6}\n")).spec.sweep
+    assert other is not None
+    assert (dict(other.vary), other.samples) == ({}, 16)
+    assert load(write("d.yaml", "extends: swept.yaml\nset: {sweep: null}\n")) == loads(BASE)
+    with pytest.raises(
+        ScenarioError, match=r"swept.yaml:29: sweep.vary.violations.trading.detection.chance: there is no `trading`"
+    ) as told:
+        load(write("e.yaml", "extends: swept.yaml\nset: {violations.trading: null}\n"))
+    assert told.value.faults
+
+
 def test_files_below_the_folder_can_be_extended(write: Write) -> None:
     write("below/whole.yaml", BASE)
     assert load(write("above.yaml", "extends: below/whole.yaml\n")).spec.title == "A small ladder"

@@ -13,7 +13,15 @@ from sim.scenario.yaml_tree import Source, plain
 
 TESTS = Path(__file__).parent.parent
 VALID = [*(TESTS / "golden").glob("*.yaml"), TESTS / "scenario" / "every_feature.yaml", *shipped().values()]
-REFUSED = ("unknown_key", "unknown_top_key", "missing_key", "missing_unit", "two_distributions", "range_incomplete")
+REFUSED = (
+    "unknown_key",
+    "unknown_top_key",
+    "missing_key",
+    "missing_unit",
+    "two_distributions",
+    "range_incomplete",
+    "sweep_grammar",
+)
 
 
 def values(path: Path) -> Any:
