@@ -338,7 +338,7 @@ def _tables(
         curves = replication_curves(codes, b.logged.codes, outcomes[0], outcomes[k])
         if honest and len(outcomes[0]) == 1:
             law = keyed(codes.law, seed, 0)
-            limits = account_limits(sample, a.outcome.measures, b.outcome.measures, law, codes)
+            limits = account_limits(sample, a.outcome.measures, b.outcome.measures, law, (codes, b.logged.codes))
             curves = sample_curves(sample, codes, curves, a.outcome.bans[:, :, 0])
         found = partings(sample.pairs)
         differences += _difference_rows(names[k], outcomes[0], outcomes[k], limits)
@@ -348,7 +348,9 @@ def _tables(
         frames["examples"].append(_named(examples(sample.pairs, found, codes), names[k]))
     empty = {"curves": CURVES, "flips": FLIPS, "examples": EXAMPLES}
     tables = {
-        name: pd.concat(parts, ignore_index=True)[["scenario", *empty[name]]] if len(parts) > 1 else parts[0]
+        name: pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[
+            ["scenario", *empty[name]]
+        ]
         for name, parts in frames.items()
     }
     return {

@@ -22,7 +22,10 @@ from sim.scenario.units import RefusedError, moment
 OVER_TIME = {"ban_rate": "ever_banned", "banned_share": "banned", "wrongful_ban_rate": "wrongly_banned"}
 """Measures that the table of bans gives at any time -> its column."""
 
-AT_END = ("ever_share", "entries", "account_days", "audience_days", "violations", "detected_violations")
+AT_END = (
+    *("ever_share", "entries", "account_days", "audience_days"),
+    *("restricted_days", "violations", "detected_violations"),
+)
 OF_STATE = ("occupancy_share", "ever_share", "entries", "account_days", "audience_days")
 DESK = ("desk_served", "desk_left", "desk_mean_wait", "desk_p95_wait", "desk_utilisation")
 KNOWN = (*OVER_TIME, "occupancy_share", *AT_END, *DESK)

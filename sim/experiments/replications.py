@@ -141,7 +141,7 @@ def _run_all(
             add(name, table)
         for first in range(0, len(events), HISTORY_ROWS):
             add("histories", histories_of(events[first : first + HISTORY_ROWS], codes, replication))
-        found.append(measures(counts, codes.names))
+        found.append(measures(counts, codes))
         if enough(counts, codes):
             break
     return summarise(found, independent=not is_coupled(codes.law)), replace(settings, replications=len(found))

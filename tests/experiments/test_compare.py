@@ -91,7 +91,7 @@ def test_coverage() -> None:
         sample, honest = sample_of(words, a, b)
         assert honest
         found = account_limits(
-            sample, a.outcome.measures, b.outcome.measures, keyed(all_codes[0].law, seed, 0), all_codes[0]
+            sample, a.outcome.measures, b.outcome.measures, keyed(all_codes[0].law, seed, 0), tuple(all_codes)
         )
         low, high, unpaired = found[measure]
         held["compare"] += low <= exact[1] - exact[0] <= high
@@ -104,6 +104,24 @@ def test_coverage() -> None:
     for name, count in held.items():
         assert 0.92 <= count / 400 <= 0.98, (name, count)
     assert np.mean(widths) / (2 * 1.96) == pytest.approx(np.std(errors), rel=0.12)
+
+
+def test_restricted_days() -> None:
+    """Days in restricted states together: the sum over the states, within limits that know how these go together.
+
+    A longer deadline trades days in one for days in another state, so the limits of the sum are narrower than the sum of the limits.
+    """
+    other = timeline({"ladder.states.rectifying.exits.deadline.after": "1 day"})
+    found = compare_scenarios([timeline(), other], seed=5).differences
+    for segment in ("", "traders"):
+        rows = found[found["segment"] == segment]
+        total = rows[rows["measure"] == "restricted_days"].iloc[0]
+        parts = rows[(rows["measure"] == "account_days") & rows["state"].isin(["rectifying", "restricted"])]
+        assert len(parts) == 2
+        assert total["difference"] == pytest.approx(parts["difference"].sum())
+        assert total["low"] < total["difference"] < total["high"]
+        widest, narrowest = parts["half_width"].sum(), abs(parts["half_width"].diff().iloc[-1])
+        assert narrowest < total["half_width"] < widest
 
 
 def test_itself() -> None:
