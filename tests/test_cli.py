@@ -242,7 +242,7 @@ def test_run_refuses(arguments: tuple[str, ...], told: str, command: Command, tm
     [
         ("nothing.yaml", "nothing.yaml: cannot be read"),
         ("wechat", "wechat: is neither a file nor a shipped scenario"),
-        ("wechat", "shipped scenarios: wechat_2022, wechat_2022_double_detection"),
+        ("wechat", "did you mean `wechat_2022`? shipped scenarios: "),
         (str(GOLDEN), "is not a file"),
         (str(INVALID / "bad_date.yaml"), "bad_date.yaml:4: start: `2023-02-29` is not in the calendar"),
     ],
