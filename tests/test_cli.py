@@ -499,6 +499,16 @@ def test_list(command: Command) -> None:
         assert line.rstrip().endswith(f"{spec.end_us / 86_400e6:g}")
 
 
+def test_list_fits_a_narrow_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 80 columns names and numbers stay whole; titles are folded."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command("list").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    names = {line.split(" ")[0] for line in lines}
+    assert set(sim.shipped()) <= names
+    assert any("1,120,003,500" in line for line in lines)
+
+
 def test_help(command: Command) -> None:
     """Without a verb, help; an unknown verb is named, with the nearest one."""
     assert "Usage" in command().out + command().err
