@@ -242,7 +242,7 @@ def test_run_refuses(arguments: tuple[str, ...], told: str, command: Command, tm
     [
         ("nothing.yaml", "nothing.yaml: cannot be read"),
         ("wechat", "wechat: is neither a file nor a shipped scenario"),
-        ("wechat", "shipped scenarios: wechat_2022, wechat_2022_double_detection"),
+        ("wechat", "did you mean `wechat_2022`? shipped scenarios: "),
         (str(GOLDEN), "is not a file"),
         (str(INVALID / "bad_date.yaml"), "bad_date.yaml:4: start: `2023-02-29` is not in the calendar"),
     ],
@@ -497,6 +497,16 @@ def test_list(command: Command) -> None:
         assert spec.title in line
         assert f"{sum(segment.accounts for segment in spec.segments.values()):,}" in line
         assert line.rstrip().endswith(f"{spec.end_us / 86_400e6:g}")
+
+
+def test_list_fits_a_narrow_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 80 columns names and numbers stay whole; titles are folded."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command("list").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    names = {line.split(" ")[0] for line in lines}
+    assert set(sim.shipped()) <= names
+    assert any("1,120,003,500" in line for line in lines)
 
 
 def test_help(command: Command) -> None:

@@ -347,7 +347,7 @@ def _tables(
         curves = replication_curves(codes, b.logged.codes, outcomes[0], outcomes[k])
         if honest and len(outcomes[0]) == 1:
             law = keyed(codes.law, seed, 0)
-            limits = account_limits(sample, a.outcome.measures, b.outcome.measures, law, codes)
+            limits = account_limits(sample, a.outcome.measures, b.outcome.measures, law, (codes, b.logged.codes))
             curves = sample_curves(sample, codes, curves, a.outcome.bans[:, :, 0])
         found = partings(sample.pairs)
         differences += _difference_rows(names[k], outcomes[0], outcomes[k], limits)

@@ -22,7 +22,10 @@ from sim.scenario.units import RefusedError, moment
 
 OVER_TIME = (*BAN_MEASURES, "occupancy_share")
 """Measures that the curves give at any time; all are shares of the accounts that have joined by then."""
-AT_END = ("ever_share", "entries", "account_days", "audience_days", "violations", "detected_violations")
+AT_END = (
+    *("ever_share", "entries", "account_days", "audience_days"),
+    *("restricted_days", "violations", "detected_violations"),
+)
 OF_STATE = ("occupancy_share", "ever_share", "entries", "account_days", "audience_days")
 DESK = ("desk_served", "desk_left", "desk_mean_wait", "desk_p95_wait", "desk_utilisation")
 KNOWN = (*OVER_TIME, *AT_END, *DESK)

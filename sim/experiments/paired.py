@@ -20,7 +20,7 @@ from sim.model.jit import NEVER, Array
 from sim.model.schedule import DAY_US
 from sim.model.tables import Tables
 from sim.results.intervals import paired_shares, unpaired_shares
-from sim.results.summary import Measure, Value
+from sim.results.summary import Measure, Value, restricted_states
 from sim.results.tables import Codes
 
 MOST_READERS = 200_000
@@ -140,6 +140,9 @@ class _Told:
         stays = _stays(self.lives, self.sample.end_us)[rows] / DAY_US
         return np.bincount(self.lives.owner[rows], stays, minlength=len(self.lives.lengths))
 
+    def days_in(self, states: Sequence[str]) -> Array:
+        return sum((self.days(state) for state in states), start=np.zeros(len(self.lives.lengths)))
+
 
 def _readers(sample: Sample, law: Tables, names: Sequence[str]) -> Array | None:
     """Readers of each account by the law of A; accounts that are not logged have none."""
@@ -164,7 +167,7 @@ def account_limits(
     a: Mapping[Measure, Value],
     b: Mapping[Measure, Value],
     law: Tables,
-    codes: Codes,
+    codes: tuple[Codes, Codes],
 ) -> dict[Measure, Limits]:
     """Limits of every measure that both scenarios have and that is told account by account.
 
@@ -174,15 +177,18 @@ def account_limits(
         The lives of all accounts in both.
     a, b
         Measures of the two runs.
-    law, codes
-        Scenario A, keyed for the replication and as compiled: readers are looked up there.
+    law
+        Scenario A, keyed for the replication: readers are looked up there.
+    codes
+        Both scenarios as compiled.
     """
     pairs = sample.pairs
     told = [_Told(sample, lives) for lives in (pairs.a, pairs.b)]
     bans = [lives.first_bans(pairs.words) for lives in (pairs.a, pairs.b)]
     last = [lives.final_states(pairs.words) for lives in (pairs.a, pairs.b)]
-    readers = _readers(sample, law, codes.names.segments)
-    start = codes.scenario.spec.ladder.start
+    readers = _readers(sample, law, codes[0].names.segments)
+    start = codes[0].scenario.spec.ladder.start
+    restricted = [restricted_states(each.scenario.spec.ladder) for each in codes]
     found: dict[Measure, Limits] = {}
 
     def shares(which: list[Measure], marks: list[Array]) -> None:
@@ -212,4 +218,7 @@ def account_limits(
         totals(by_state("account_days", state), days, idle * sample.end_us / DAY_US)
         if readers is not None:
             totals(by_state("audience_days", state), [readers * each for each in days], 0.0)
+    if len({start in states for states in restricted}) == 1:
+        days = [each.days_in(states) for each, states in zip(told, restricted, strict=True)]
+        totals(by_state("restricted_days", ""), days, (start in restricted[0]) * sample.end_us / DAY_US)
     return found

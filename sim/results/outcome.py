@@ -55,7 +55,7 @@ class Outcome:
 def outcome_of(counts: Counts, codes: Codes) -> Outcome:
     """What is kept of the numbers of a replication."""
     return Outcome(
-        measures=measures(counts, codes.names),
+        measures=measures(counts, codes),
         bans=counts.bans,
         occupancy=counts.occupancy,
         independent=not is_coupled(codes.law),

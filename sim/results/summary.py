@@ -12,10 +12,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from sim.model.jit import Array
-from sim.model.tables import Names
+from sim.model.tables import Names, absorbing
 from sim.results.columns import SUMMARY
 from sim.results.intervals import student, wilson
-from sim.results.tables import BAN_COLUMNS, Counts
+from sim.results.tables import BAN_COLUMNS, Codes, Counts
+from sim.scenario import Ladder
 
 
 class Measure(NamedTuple):
@@ -52,13 +53,26 @@ def _share(successes: int, trials: int) -> Value:
     return Value(successes / trials if trials else math.nan, successes, trials)
 
 
-def measures(counts: Counts, names: Names) -> dict[Measure, Value]:
+def restricted_states(ladder: Ladder) -> tuple[str, ...]:
+    """States in which an account can do less than usual (`activity` below 1), is not banned and has not gone for good."""
+    return tuple(
+        name
+        for name, state in ladder.states.items()
+        if state.activity < 1.0 and name not in ladder.bans and not absorbing(state)
+    )
+
+
+def measures(counts: Counts, codes: Codes) -> dict[Measure, Value]:
     """Every measure of one replication at its end."""
-    found: dict[Measure, Value] = {}
+    names, found = codes.names, dict[Measure, Value]()
+    restricted = [names.states.index(state) for state in restricted_states(codes.scenario.spec.ladder)]
     for segment, chosen in _groups(names):
         _ban_measures(segment, counts.bans[-1, chosen], found)
     for segment, chosen in _groups(names):
         _state_measures(segment, chosen, counts, names, found)
+    for segment, chosen in _groups(names):
+        days = float(counts.account_days[chosen, restricted].sum())
+        found[Measure("restricted_days", segment, "", "account-days")] = Value(days)
     for segment, chosen in _groups(names):
         happened, detected = counts.violations[chosen].sum(axis=(0, 1, 2)).tolist()
         found[Measure("violations", segment, "", "violations")] = Value(happened)

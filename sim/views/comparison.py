@@ -17,6 +17,7 @@ from rich.table import Table
 from sim.experiments.compare import FLIPPED, Compared, check_comparable, compare_scenarios
 from sim.experiments.folders import Command, begun, publish
 from sim.results.placing import check_target
+from sim.results.summary import restricted_states
 from sim.scenario import Scenario, load
 from sim.views import comparison_figures as figures
 from sim.views.plots import write_figures
@@ -168,14 +169,17 @@ def _count(number: float) -> str:
 
 
 def _headline_rows(comparison: Comparison, name: str) -> Iterator[tuple[str, dict[Any, Any], Callable[[float], str]]]:
-    """Rows of the differences that the verb prints: the three rates, and account-days in restricted states, by segment."""
+    """Rows of the differences that the verb prints: the three rates, and account-days in restricted states, together and each, by segment."""
     rows = comparison.differences[comparison.differences["scenario"] == name].to_dict("records")
     for measure, label in HEADLINES.items():
         for row in rows:
             if row["measure"] == measure:
                 yield label, row, _percent
-    ladder = comparison.scenarios[0].spec.ladder
-    restricted = [name for name, state in ladder.states.items() if state.activity < 1.0 and name not in ladder.bans]
+    restricted = restricted_states(comparison.scenarios[0].spec.ladder)
+    if len(restricted) > 1:
+        for row in rows:
+            if row["measure"] == "restricted_days":
+                yield "days restricted", row, _count
     for state in restricted:
         for row in rows:
             if row["measure"] == "account_days" and row["state"] == state:

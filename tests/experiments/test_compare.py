@@ -92,7 +92,7 @@ def test_coverage() -> None:
         sample, honest = sample_of(words, a, b)
         assert honest
         found = account_limits(
-            sample, a.outcome.measures, b.outcome.measures, keyed(all_codes[0].law, seed, 0), all_codes[0]
+            sample, a.outcome.measures, b.outcome.measures, keyed(all_codes[0].law, seed, 0), tuple(all_codes)
         )
         low, high, unpaired = found[measure]
         held["compare"] += low <= exact[1] - exact[0] <= high
@@ -118,6 +118,24 @@ def test_itself_again(name: str, replications: int) -> None:
         assert (found.differences[["low", "high"]].dropna() == 0.0).all(axis=None)
     assert found.differences["low"].notna().any() == (replications > 1 or name != "desk")
     assert found.lives[["part", "end_differently"]].to_numpy().sum() == 0
+
+
+def test_restricted_days() -> None:
+    """Days in restricted states together: the sum over the states, within limits that know how these go together.
+
+    A longer deadline trades days in one for days in another state, so the limits of the sum are narrower than the sum of the limits.
+    """
+    other = timeline({"ladder.states.rectifying.exits.deadline.after": "1 day"})
+    found = compare_scenarios([timeline(), other], seed=5).differences
+    for segment in ("", "traders"):
+        rows = found[found["segment"] == segment]
+        total = rows[rows["measure"] == "restricted_days"].iloc[0]
+        parts = rows[(rows["measure"] == "account_days") & rows["state"].isin(["rectifying", "restricted"])]
+        assert len(parts) == 2
+        assert total["difference"] == pytest.approx(parts["difference"].sum())
+        assert total["low"] < total["difference"] < total["high"]
+        widest, narrowest = parts["half_width"].sum(), abs(parts["half_width"].diff().iloc[-1])
+        assert narrowest < total["half_width"] < widest
 
 
 def test_itself() -> None:

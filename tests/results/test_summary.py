@@ -27,12 +27,16 @@ DESK = {
 UNITS = {
     **dict.fromkeys((*SHARES, "occupancy_share", "ever_share", "desk_utilisation"), "share"),
     "entries": "entries",
-    "account_days": "account-days",
+    **dict.fromkeys(("account_days", "restricted_days"), "account-days"),
     "audience_days": "reader-days",
     **dict.fromkeys(("violations", "detected_violations"), "violations"),
     **dict.fromkeys(("desk_served", "desk_left"), "accounts"),
     **dict.fromkeys(("desk_mean_wait", "desk_p95_wait"), "hours"),
 }
+
+
+RESTRICTED = {"desk": ["plan_due", "plan_review", "appeal_review"], "timeline": ["rectifying", "restricted"]}
+"""States with less activity than usual that are neither bans nor the end."""
 
 
 @cache
@@ -103,6 +107,8 @@ def test_sums(name: str) -> None:
             own = states[states["state"] == state]
             assert row(collected, "entries", segment, state)["value"] == own["entries"].sum()
             assert row(collected, "account_days", segment, state)["value"] == pytest.approx(own["account_days"].sum())
+        own = states[states["state"].isin(RESTRICTED[name])]
+        assert row(collected, "restricted_days", segment)["value"] == pytest.approx(own["account_days"].sum())
     limits = collected.summary[collected.summary["measure"].isin(["violations", "entries", "account_days"])]
     assert limits[["low", "high"]].isna().all(axis=None)
     assert "audience_days" not in set(collected.summary["measure"])
