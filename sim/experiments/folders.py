@@ -20,7 +20,7 @@ import pandas as pd
 
 from sim.results.columns import Column
 from sim.results.content import ContentHash
-from sim.results.manifest import versions
+from sim.results.manifest import identity, versions
 from sim.results.store import MANIFEST, SCENARIO, check_target
 from sim.scenario import Scenario
 
@@ -56,12 +56,7 @@ def manifest_of(
     """What it takes to make the same experiment again, and the hashes of its tables."""
     return {
         "experiment": kind,
-        "scenario": {
-            "name": scenario.name,
-            "title": scenario.spec.title,
-            "file": None if scenario.file is None else str(scenario.file),
-            "sha256": scenario.sha256(),
-        },
+        "scenario": identity(scenario),
         **settings,
         "versions": versions(),
         "platform": platform.platform(),

@@ -28,6 +28,8 @@ from .measures import MEASURES, Measure
 from .quantities import Range
 from .schema import json_schema
 from .spec import (
+    Change,
+    Derivation,
     Desk,
     Distribution,
     Exit,
@@ -38,6 +40,7 @@ from .spec import (
     Segment,
     Spec,
     State,
+    Study,
     Table,
     Violation,
     Wave,
@@ -45,6 +48,8 @@ from .spec import (
 
 __all__ = [
     "MEASURES",
+    "Change",
+    "Derivation",
     "Desk",
     "Distribution",
     "Exit",
@@ -58,6 +63,7 @@ __all__ = [
     "Segment",
     "Spec",
     "State",
+    "Study",
     "Table",
     "Violation",
     "Wave",

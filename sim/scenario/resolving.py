@@ -23,6 +23,7 @@ from .spec import (
     Segment,
     Spec,
     State,
+    Study,
     Table,
     Violation,
     Wave,
@@ -57,6 +58,7 @@ def spec_of(document: Document, patches: Mapping[str, Mapping[str, object]]) -> 
             for name, phase in document.phases.items()
         ),
         expect=tuple(_expectation(expectation, document) for expectation in document.expect),
+        study=Study(**document.study.model_dump()),
     )
 
 
