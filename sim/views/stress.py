@@ -224,6 +224,9 @@ def _experiments(scenario: Scenario, derived: tuple[Derivation, ...], manifest: 
         words = ": ".join(escaped(text) for text in (step.title, step.purpose) if text)
         told.append(f"Scenario-based analysis: a what-if of {code(step.extends)}. {words}".rstrip())
     told += stress_run.design(manifest)
+    planned = stress_model.planned_sweep(scenario)
+    if planned:
+        told.append(f"Design of experiments: the file's own sweep runs {planned}.")
     ranges = scenario.ranges()
     if ranges:
         told.append(

@@ -21,7 +21,7 @@ from sim.views.description import (
 )
 from sim.views.markdown import bullets, code, escaped, from_terminal, table
 
-_WORDS = ("schema", "title", "purpose", "sources", "assumed", "study", "expect")
+_WORDS = ("schema", "title", "purpose", "sources", "assumed", "study", "expect", "sweep")
 """Top-level keys that hold no input of the model."""
 _RANGE = ("low", "best", "high")
 
@@ -202,12 +202,9 @@ def entry_and_exit(spec: Spec) -> str:
 
 def inputs(scenario: Scenario) -> str:
     """3.3: every input of the resolved form; ranges with their limits."""
-    tree, _ = parse(scenario.resolved_yaml(), Source(None, None))
-    assert tree is not None
-    values = plain(tree)[0]
     rows = [
         (code(path), code(best), code(limits))
-        for key, value in values.items()
+        for key, value in _resolved(scenario).items()
         if key not in _WORDS
         for path, best, limits in _leaves(value, key)
     ]
@@ -215,6 +212,26 @@ def inputs(scenario: Scenario) -> str:
         "Every input with its value, defaults written out; of a range a run takes the best value, and the limits stand beside it. A month has 30 "
         "days, a year 365.\n\n" + table(("input", "value", "limits"), rows)
     )
+
+
+def planned_sweep(scenario: Scenario) -> str:
+    """1.3: the points that the file itself wants a sweep to run; empty if it names none."""
+    planned = _resolved(scenario).get("sweep", {})
+    if "samples" in planned:
+        return f"{planned['samples']} points that fill all ranges evenly"
+    axes = [
+        f"{code(path)} = {', '.join(code(_flat(v)) for v in values)}"
+        for path, values in planned.get("vary", {}).items()
+    ]
+    return f"every combination of {'; '.join(axes)}" if axes else ""
+
+
+def _resolved(scenario: Scenario) -> dict[str, Any]:
+    """The resolved form as plain values."""
+    tree, _ = parse(scenario.resolved_yaml(), Source(None, None))
+    assert tree is not None
+    values: dict[str, Any] = plain(tree)[0]
+    return values
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str, str]]:

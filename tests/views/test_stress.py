@@ -182,6 +182,21 @@ def test_a_sweep_tells_its_design() -> None:
     assert "(`sweep`): `axes`: `desks.triage.reviewers = 1, 2`; `points`: `2`" in told["1.3"].text
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("vary: {desks.triage.reviewers: [3, 5]}", "every combination of `desks.triage.reviewers` = `3`, `5`."),
+        ("samples: 64", "64 points that fill all ranges evenly."),
+    ],
+)
+def test_a_sweep_of_the_file_is_an_aim_and_no_input(section: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = sim.load(BARE).resolved_yaml() + f"sweep: {{{section}}}\n"
+    monkeypatch.setattr(sim.Scenario, "resolved_yaml", lambda self: text)
+    items = items_of(BARE)
+    assert f"the file's own sweep runs {said}" in items["1.3"].text
+    assert "sweep" not in items["3.3"].text
+
+
 def test_a_manifest_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(ResultsError, match="cannot be read"):
         items_of(BARE, {**MANIFEST, "scenario": {"what_ifs": [{"extends": "x"}]}})
