@@ -26,7 +26,7 @@ BASES = [file for file in FILES if "extends" not in YAML(typ="safe").load(file)]
 WHAT_IFS = [file for file in FILES if file not in BASES]
 NAME = re.compile(r"[a-z]+(_[a-z]+)*_20\d\d(_[a-z]+)*")
 TAG = re.compile(r"\[([a-z0-9]+)\]")
-WORDS = ("schema", "title", "purpose", "sources", "assumed", "extends", "expect", "sweep")
+WORDS = ("schema", "title", "purpose", "sources", "assumed", "study", "extends", "expect", "sweep")
 """Keys that hold no input of the model."""
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.cli.common import BAD_INPUT, ScenarioArgument, app, load, say
+from sim.cli.common import BAD_INPUT, FAILED, ScenarioArgument, app, load, say
 from sim.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from sim.scenario import Scenario
 
 
 @app.command()
@@ -36,11 +40,25 @@ def show(
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Print the whole file: defaults and inherited values written out.")
     ] = False,
+    stress: Annotated[
+        bool, typer.Option("--stress", help="Print the STRESS-DES checklist, filled in, as Markdown.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --stress: exit code 1 where something is left to say.")
+    ] = False,
 ) -> None:
-    """Show a scenario: states, exits and parameters as tables, and the ladder as a Mermaid diagram."""
-    loaded = load(scenario)
+    """Show a scenario: states, exits and parameters as tables, and the ladder as a Mermaid diagram.
+
+    A results folder shows the scenario that was run; its checklist then tells of the run, too.
+    """
+    if strict and not stress:
+        raise typer.BadParameter("goes with --stress", param_hint="--strict")
+    loaded, manifest = _loaded(scenario)
     if resolved:
         print(loaded.resolved_yaml(), end="")
+        return
+    if stress:
+        _print_checklist(loaded, manifest, strict=strict)
         return
     from rich.console import Console
 
@@ -52,6 +70,29 @@ def show(
         console.print()
         console.print(table, markup=False)
     print(f"\n```mermaid\n{mermaid(loaded)}\n```")
+
+
+def _loaded(source: str) -> tuple[Scenario, dict[str, Any] | None]:
+    """A scenario by file or name; or the one of a results folder, with its manifest."""
+    if Path(source).is_dir():
+        from sim.results.placing import MANIFEST
+        from sim.results.store import Stored
+
+        if Path(source, MANIFEST).is_file():
+            stored = Stored(Path(source))
+            return stored.scenario, stored.manifest
+    return load(source), None
+
+
+def _print_checklist(scenario: Scenario, manifest: dict[str, Any] | None, *, strict: bool) -> None:
+    from sim.views import stress
+
+    items = stress.checklist(scenario, manifest)
+    print(stress.to_markdown(scenario, items), end="")
+    missing = stress.missing_lines(items)
+    if strict and missing:
+        print("\n".join(["left to say:", *missing]), file=sys.stderr)
+        raise typer.Exit(FAILED)
 
 
 @app.command()

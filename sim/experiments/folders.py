@@ -32,7 +32,7 @@ import pandas as pd
 from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import Column
 from sim.results.content import ContentHash
-from sim.results.manifest import versions
+from sim.results.manifest import identity, versions
 from sim.results.placing import MANIFEST, Claim, Partial, clear_abandoned
 from sim.results.store import SCENARIO
 from sim.scenario import Scenario, loads
@@ -198,12 +198,7 @@ def manifest_of(
     """What it takes to make the same experiment again, and the hashes of its tables."""
     return {
         "experiment": kind,
-        "scenario": {
-            "name": scenario.name,
-            "title": scenario.spec.title,
-            "file": None if scenario.file is None else str(scenario.file),
-            "sha256": scenario.sha256(),
-        },
+        "scenario": identity(scenario),
         **settings,
         "versions": versions(),
         "platform": platform.platform(),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sim.results.tables import Codes
+from sim.scenario import Scenario
 
 PACKAGES = (
     "enforcement-sim",
@@ -51,6 +53,17 @@ def categories(codes: Codes) -> dict[str, list[str]]:
     }
 
 
+def identity(scenario: Scenario) -> dict[str, Any]:
+    """Which scenario it was, and the what-if files that it went through."""
+    return {
+        "name": scenario.name,
+        "title": scenario.spec.title,
+        "file": None if scenario.file is None else str(scenario.file),
+        "sha256": scenario.sha256(),
+        "what_ifs": [asdict(step) for step in scenario.derived],
+    }
+
+
 def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
     """Manifest of a run, but for its tables' hashes, which the store adds.
 
@@ -61,14 +74,8 @@ def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float) -> dic
     wall_seconds
         Duration of the run.
     """
-    scenario = codes.scenario
     return {
-        "scenario": {
-            "name": scenario.name,
-            "title": scenario.spec.title,
-            "file": None if scenario.file is None else str(scenario.file),
-            "sha256": scenario.sha256(),
-        },
+        "scenario": identity(codes.scenario),
         **settings,
         "versions": versions(),
         "platform": platform.platform(),

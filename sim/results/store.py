@@ -24,10 +24,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim.errors import ResultsError
+from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import TABLES, Column
 from sim.results.content import ContentHash
 from sim.results.placing import MANIFEST, Partial
+from sim.scenario import Scenario, loads
 
 SCENARIO = "scenario.resolved.yaml"
 SUMMARY = "summary.csv"
@@ -209,6 +210,14 @@ class Stored:
     def scenario_text(self) -> str:
         """The resolved scenario."""
         return str(self._guard(SCENARIO, lambda path: path.read_text(encoding="utf-8")))
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario that was run."""
+        try:
+            return loads(self.scenario_text, name=str(self.manifest["scenario"]["name"]))
+        except (KeyError, TypeError, ScenarioError) as error:
+            raise ResultsError(f"{self.folder} cannot be read: {type(error).__name__} {error}") from error
 
     @cached_property
     def summary(self) -> pd.DataFrame:

@@ -29,6 +29,8 @@ from .measures import MEASURES, Measure
 from .quantities import Range
 from .schema import json_schema
 from .spec import (
+    Change,
+    Derivation,
     Desk,
     Distribution,
     Exit,
@@ -39,6 +41,7 @@ from .spec import (
     Segment,
     Spec,
     State,
+    Study,
     Sweep,
     Table,
     Violation,
@@ -47,6 +50,8 @@ from .spec import (
 
 __all__ = [
     "MEASURES",
+    "Change",
+    "Derivation",
     "Desk",
     "Distribution",
     "Exit",
@@ -60,6 +65,7 @@ __all__ = [
     "Segment",
     "Spec",
     "State",
+    "Study",
     "Sweep",
     "Table",
     "Violation",

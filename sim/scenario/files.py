@@ -15,7 +15,7 @@ from pathlib import Path
 from sim.errors import Fault
 
 from .families import EMPIRICAL, MAX_QUANTILES
-from .inheritance import PathRefusedError, graft, overlaps, parts_of, path_text
+from .inheritance import PathRefusedError, derivation, graft, overlaps, parts_of, path_text
 from .names import allowed, nearest
 from .units import UNITS_US, RefusedError, amount_of, canonical, duration, shown
 from .validation import Layers
@@ -24,7 +24,7 @@ from .yaml_tree import Node, Place, Source, branch
 
 MAX_BYTES = 2**20
 MAX_CHAIN = 20
-_WHAT_IF_KEYS = ("schema", "title", "purpose", "sources", "assumed", "extends", "set", "expect", "sweep")
+_WHAT_IF_KEYS = ("schema", "title", "purpose", "sources", "assumed", "study", "extends", "set", "expect", "sweep")
 
 
 def shipped() -> dict[str, Path]:
@@ -106,12 +106,14 @@ def layers(text: str, source: Source, path: Path | None) -> Layers | tuple[Fault
             )
         )
         tree = branch({key: value for key, value in tree.mapping.items() if key != "set"}, tree.place)
+    derived = []
     for rank, what_if in enumerate(reversed(chain[:-1]), 1):
         faults += _what_if_faults(what_if)
+        derived.append(derivation(tree, what_if))
         tree, gone, found = _extended(tree, what_if.ranked(rank))
         removed |= gone
         faults += found
-    return Layers(tree, removed, tuple(faults))
+    return Layers(tree, removed, tuple(faults), tuple(derived))
 
 
 def _beside(base: Path, extends: Node) -> str:
@@ -181,6 +183,8 @@ def _extended(base: Node, what_if: Node) -> tuple[Node, dict[tuple[str, ...], Pl
             and isinstance(base.mapping[key].value, list)
         ):
             own[key] = branch([*base.mapping[key].value, *own[key].value], own[key].place)
+    if "study" in own and "study" in base.mapping and isinstance(own["study"].value, dict):
+        own["study"] = branch({**base.mapping["study"].mapping, **own["study"].mapping}, own["study"].place)
     tree = branch({**base.mapping, **own}, what_if.place)
     patches = what_if.mapping.get("set")
     if patches is None:

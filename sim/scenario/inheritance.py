@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from .families import EMPIRICAL, FAMILIES
 from .names import allowed
 from .quantities import RANGE_KEYS
+from .spec import Change, Derivation
 from .units import shown
 from .yaml_tree import MAX_DEPTH, MAX_NODES, Node, branch
 
@@ -28,6 +29,7 @@ _GROWN: tuple[Path, ...] = (
     ("ladder", "states", "*", "exits"),
     ("ladder", "states", "*", "on_violation"),
     ("segments", "*", "propensity"),
+    ("study",),
 )
 _VARIABLES = ("after", "delay", "service", "audience")
 
@@ -150,6 +152,30 @@ def _excluded(key: str, above: Path) -> set[str]:
 def _nothing_at(node: Node, key: str, above: Path) -> tuple[str, str]:
     where = f" in `{path_text(above)}`" if above else " at the top"
     return f"there is no `{key}`{where}", allowed(node.mapping, key, what="there are")
+
+
+def derivation(base: Node, what_if: Node) -> Derivation:
+    """What a what-if file says about the tree that it extends, before it is applied."""
+    patches = what_if.mapping.get("set", Node({}, what_if.place)).mapping
+    changes = [(path, base.at(*parts_of(base, path)), value) for path, value in patches.items()]
+    title, purpose = (str(what_if.mapping[key].value) if key in what_if.mapping else "" for key in ("title", "purpose"))
+    return Derivation(
+        extends=str(what_if.mapping["extends"].value),
+        title=title,
+        purpose=purpose,
+        changes=tuple(Change(path, _written(before), _written(after)) for path, before, after in changes),
+    )
+
+
+def _written(node: Node | None) -> str | None:
+    """A value in one line, about as its file writes it; ``None`` where there is none."""
+    if node is None or node.value is None:
+        return None
+    if isinstance(node.value, dict):
+        return "{" + ", ".join(f"{key}: {_written(child)}" for key, child in node.value.items()) + "}"
+    if isinstance(node.value, list):
+        return "[" + ", ".join(str(_written(child)) for child in node.value) + "]"
+    return str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
 
 
 def overlaps(paths: Iterable[str]) -> list[tuple[str, str]]:

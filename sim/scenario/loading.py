@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from .phases import MAX_PHASES, TABLES, Stretch, stretches
 from .quantities import RANGE_KEYS, Quantity, Range
 from .resolving import spec_of
 from .schema import Document
-from .spec import Spec
+from .spec import Derivation, Spec
 from .sweeping import Axes, axes_of
 from .validation import Finding, Layers, read_document
 from .writing import Written, plain_document, ranges_in, value_at, without_ranges, yaml_text
@@ -66,6 +66,11 @@ class Scenario:
     def __hash__(self) -> int:
         return hash(self._text)
 
+    @property
+    def derived(self) -> tuple[Derivation, ...]:
+        """The what-if files between a whole scenario and this one, in that order; none for a whole file or a resolved text."""
+        return self._layers.derived
+
     @cached_property
     def _text(self) -> str:
         return yaml_text(self._plain)
@@ -87,7 +92,8 @@ class Scenario:
                 [Fault("<set>", None, "", str(error), "write text, numbers, lists and mappings")]
             ) from None
         tree, removed, faults = change(tree, patches)
-        return assemble(Layers(tree, {**self._layers.removed, **removed}, tuple(faults)), self.name, self.file)
+        built = Layers(tree, {**self._layers.removed, **removed}, tuple(faults), self._layers.derived)
+        return assemble(built, self.name, self.file)
 
     def scaled(self, share: float) -> Scenario:
         """The first `share` of every segment.
@@ -216,7 +222,7 @@ def _loaded(built: Layers | tuple[Fault, ...], name: str, file: Path | None) -> 
 def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     """A scenario from its values, if they have no fault."""
     tree, faults = inlined(built.tree)
-    built = Layers(tree, built.removed, (*built.faults, *faults))
+    built = replace(built, tree=tree, faults=(*built.faults, *faults))
     base = Stretch("", 0, built, read_document(tree))
     found = [*built.faults, *_base_faults(base)]
     later: list[Stretch] = []

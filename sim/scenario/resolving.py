@@ -23,6 +23,7 @@ from .spec import (
     Segment,
     Spec,
     State,
+    Study,
     Sweep,
     Table,
     Violation,
@@ -61,6 +62,7 @@ def spec_of(
         ),
         expect=tuple(_expectation(expectation, document) for expectation in document.expect),
         sweep=None if document.sweep is None else _sweep(document.sweep, axes),
+        study=Study(**document.study.model_dump()),
     )
 
 

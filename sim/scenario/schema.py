@@ -200,6 +200,15 @@ class Sweep(Grammar):
     samples: Samples | None = Field(None, description="so many points that fill all ranges evenly (or `vary`)")
 
 
+class Study(Grammar):
+    """What only a person can say of the study, as the STRESS-DES checklist asks for it; decides no result."""
+
+    aims: Text = Field("", description="what the experiments are to find out, and why these scenarios")
+    preprocessing: Text = Field("", description="what was done with the data before they became numbers here")
+    replications: Text = Field("", description="how many replications are made, and why so many")
+    sharing: Text = Field("", description="where others find scenario, code and results, under which licence")
+
+
 class Document(Grammar):
     """A whole scenario."""
 
@@ -208,6 +217,9 @@ class Document(Grammar):
     purpose: Text = ""
     sources: list[Text] = Field(default_factory=list, description="where the facts come from")
     assumed: list[Text] = Field(default_factory=list, description="what nobody has published")
+    study: Study = Field(
+        default_factory=lambda: Study.model_validate({}), description="what only a person can say of the study"
+    )
     start: Day = Field(description="the date at which simulated time is 0")
     end: Day | None = Field(None, description="the last instant (or `horizon`)")
     horizon: Length | None = Field(None, description="how long the run is (or `end`)")
@@ -238,6 +250,9 @@ class WhatIf(Grammar):
     purpose: Text = Field("", description="default: the purpose of the other")
     sources: list[Text] = Field(default_factory=list, description="added to those of the other")
     assumed: list[Text] = Field(default_factory=list, description="added to those of the other")
+    study: Study = Field(
+        default_factory=lambda: Study.model_validate({}), description="text by text instead of those of the other"
+    )
     expect: list[Expectation] = Field(default_factory=list, description="instead of those of the other")
     sweep: Sweep | None = Field(None, description="instead of that of the other")
 

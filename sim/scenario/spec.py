@@ -175,6 +175,35 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Study:
+    """What only a person can say of the study; each text may be empty."""
+
+    aims: str
+    preprocessing: str
+    replications: str
+    sharing: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a what-if file sets at a path: the value before and after, as the files write them; ``None``: not there."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A what-if file: what it extends (as written), its own words (empty: those of the other), what it sets."""
+
+    extends: str
+    title: str
+    purpose: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
 class Spec:
     """A whole scenario at one phase; times in microseconds since `start`."""
 
@@ -194,3 +223,4 @@ class Spec:
     phases: Mapping[str, Phase]
     expect: tuple[Expectation, ...]
     sweep: Sweep | None
+    study: Study

@@ -19,6 +19,7 @@ from sim.errors import Fault
 from .inheritance import matches, path_text
 from .names import allowed
 from .schema import Document
+from .spec import Derivation
 from .units import RefusedError, shown
 from .yaml_tree import Node, Place, plain
 
@@ -56,11 +57,14 @@ class Layers:
         Path -> place of the `null` that removed it.
     faults
         Found while building.
+    derived
+        The what-if files it went through, the one nearest to the whole scenario first.
     """
 
     tree: Node
     removed: dict[Path, Place] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    derived: tuple[Derivation, ...] = ()
 
     def place(self, finding: Finding) -> Place:
         """The line that a finding is about."""

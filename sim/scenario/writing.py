@@ -42,8 +42,10 @@ def plain_document(document: Document) -> dict[str, Any]:
     parts |= {
         "sources": list(document.sources),
         "assumed": list(document.assumed),
-        "start": Written(document.start.text),
     }
+    told = {key: text for key, text in document.study.model_dump().items() if text}
+    parts |= {"study": told} if told else {}
+    parts["start"] = Written(document.start.text)
     if document.end is not None:
         parts["end"] = Written(document.end.text)
     elif document.horizon is not None:

@@ -12,5 +12,7 @@
 `ticks.py`, `style.py`  numbers and dates on axes; the house look
 `result.py`             what a notebook holds: tables as attributes, figures as methods
 `description.py`        a scenario in words: tables, and its ladder as a Mermaid diagram
+`stress.py`             the STRESS-DES checklist (logic in `stress_model.py`, runs in `stress_run.py`)
+`markdown.py`           Markdown that shows a scenario's texts as they are
 ======================  ========================================================================
 """

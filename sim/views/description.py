@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time, timedelta
 
 from rich.table import Table
 
@@ -43,6 +44,23 @@ def distribution_text(distribution: Distribution) -> str:
     return f"{distribution.family}, {', '.join(told)}"
 
 
+def readers_text(distribution: Distribution) -> str:
+    """An audience as the scenario would write it, in short."""
+    if distribution.family == "fixed":
+        return f"{distribution.values[0]:,.6g}"
+    if distribution.family == "empirical":
+        return f"empirical, {distribution.values[0]:,.6g} to {distribution.values[-1]:,.6g}"
+    names = _PARAMETERS[distribution.family]
+    told = (f"{name} {value:,.6g}" for name, value in zip(names, distribution.values, strict=True))
+    return f"{distribution.family}, {', '.join(told)}"
+
+
+def date_text(spec: Spec, microseconds: int) -> str:
+    """A time of the run as a date, without the time of day at midnight."""
+    moment = spec.start + timedelta(microseconds=microseconds)
+    return moment.date().isoformat() if moment.time() == time() else moment.isoformat(sep=" ")
+
+
 def share_text(share: float) -> str:
     """A chance as a percentage."""
     return f"{100.0 * share:.6g} %"
@@ -64,9 +82,9 @@ def _table(title: str, *columns: str) -> Table:
 def tables(scenario: Scenario) -> list[Table]:
     """Everything that a scenario sets, as tables for a terminal."""
     spec = scenario.spec
-    found = [_segments(spec), _violations(spec), _states(spec)]
+    found = [_segments(spec), violations_table(spec), _states(spec)]
     if spec.desks:
-        found.append(_desks(spec))
+        found.append(desks_table(spec))
     if spec.phases or spec.waves:
         found.append(_dates(scenario))
     ranges = scenario.ranges()
@@ -88,7 +106,7 @@ def _segments(spec: Spec) -> Table:
     return table
 
 
-def _violations(spec: Spec) -> Table:
+def violations_table(spec: Spec) -> Table:
     table = _table("Violations", "kind", "severity", "detected", "decided after")
     for name, kind in spec.violations.items():
         shares = ", ".join(f"{severity} {share_text(share)}" for severity, share in kind.severity.items() if share)
@@ -97,7 +115,7 @@ def _violations(spec: Spec) -> Table:
     return table
 
 
-def _leaves(state: State) -> Iterator[tuple[str, str, str]]:
+def ways_out(state: State) -> Iterator[tuple[str, str, str]]:
     """Every way out of a state: what, to, when."""
     for name, way in state.exits.items():
         chance = "" if way.chance >= 1.0 else f", chance {share_text(way.chance)}"
@@ -119,7 +137,7 @@ def _states(spec: Spec) -> Table:
             mark for mark, holds in (("start", name == spec.ladder.start), ("ban", name in spec.ladder.bans)) if holds
         ]
         label = f"{name} ({', '.join(marks)})" if marks else name
-        rows = list(_leaves(state)) or [("-", "-", "-")]
+        rows = list(ways_out(state)) or [("-", "-", "-")]
         for number, row in enumerate(rows):
             first = (label, share_text(state.activity)) if number == 0 else ("", "")
             table.add_row(*first, *row, end_section=number == len(rows) - 1)
@@ -134,7 +152,7 @@ def _clock(microseconds: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _desks(spec: Spec) -> Table:
+def desks_table(spec: Spec) -> Table:
     table = _table("Desks", "desk", "reviewers", "hours")
     for name, desk in spec.desks.items():
         hours = "always"

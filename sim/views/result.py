@@ -10,12 +10,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sim.errors import ResultsError, ScenarioError
 from sim.experiments.replications import Collected, Engine, Progress, Settings, never, run_in_memory
 from sim.experiments.resumable import run_resumable
 from sim.experiments.until import CAP, Watch, precision_of
 from sim.results.store import Stored
-from sim.scenario import Scenario, load, loads
+from sim.scenario import Scenario, load
 from sim.views import plots
 
 Event = tuple[pd.Timestamp, str, str]
@@ -235,9 +234,4 @@ def open(folder: str | os.PathLike[str]) -> Result:
         It is not there, or not a results folder.
     """
     stored = Stored(Path(folder))
-    try:
-        name = str(stored.manifest["scenario"]["name"])
-        scenario = loads(stored.scenario_text, name=name)
-    except (KeyError, TypeError, ScenarioError) as error:
-        raise ResultsError(f"{folder} cannot be read: {type(error).__name__} {error}") from error
-    return Result(stored, scenario)
+    return Result(stored, stored.scenario)
