@@ -120,8 +120,8 @@ def _folded(wide: pd.DataFrame, floor: float) -> alt.Chart:
     )
 
 
-def _hover(wide: pd.DataFrame, drawn: Sequence[Lines], labels: Sequence[str], number_format: str) -> alt.Chart:
-    """An upright line under the pointer that tells every curve's value and limits at its time."""
+def _hover(wide: pd.DataFrame, drawn: Sequence[Lines], labels: Sequence[str], number_format: str) -> list[alt.Chart]:
+    """An upright line under the pointer, and stripes that tell every curve's value and limits at its time."""
     clock = "%Y-%m-%d" if (wide["time"].dt.normalize() == wide["time"]).all() else "%Y-%m-%d %H:%M"
     texts, tips = {"date": f"utcFormat(datum.time, '{clock}')"}, [alt.Tooltip(field="date", type="nominal")]
     for number, lines in enumerate(drawn):
@@ -132,17 +132,13 @@ def _hover(wide: pd.DataFrame, drawn: Sequence[Lines], labels: Sequence[str], nu
             texts[f"t{own}"] = f"isValid(datum.v{own}) ? {value} + {limits} : ''"
             title = name if len(drawn) == 1 else f"{name}, {labels[number]}"
             tips.append(alt.Tooltip(field=f"t{own}", type="nominal", title=title))
-    under = alt.selection_point(
-        name="hover", nearest=True, on="pointerover", clear="pointerout", fields=["time"], empty=False
-    )
-    tells: alt.Chart = (
-        alt.Chart(wide)
-        .transform_calculate(**texts)
-        .mark_rule(color=INK, aria=False)
-        .encode(x=alt.X("time:T"), opacity=alt.condition(under, alt.value(0.45), alt.value(0)), tooltip=tips)
-        .add_params(under)
-    )
-    return tells
+    under = alt.selection_point(name="hover", on="pointerover", clear="pointerout", fields=["time"], empty=False)
+    base = alt.Chart(wide).transform_calculate(**texts).encode(x=alt.X("time:T"))
+    line = base.mark_rule(color=INK, aria=False).encode(opacity=alt.condition(under, alt.value(0.45), alt.value(0)))
+    # Stripes, each as wide as its share of the chart: the nearest point of a selection has lost its fields in Vega-Lite 6.
+    stripe = alt.ExprRef(f"max(width / {len(wide)}, 2) + 1")
+    stripes = base.mark_rule(strokeWidth=stripe, opacity=0, aria=False).encode(tooltip=tips).add_params(under)
+    return [line, stripes]
 
 
 def line_chart(
@@ -217,7 +213,7 @@ def line_chart(
     line = base.mark_point(filled=True, size=60, aria=False) if point else base.mark_line(strokeWidth=2, aria=False)
     layers.append(line.encode(y=alt.Y("value:Q", scale=y_scale, axis=ticks), color=colour, strokeDash=dash, **grouped))
     layers += _marks(events)
-    layers.append(_hover(wide, thin, labels, number_format))
+    layers += _hover(wide, thin, labels, number_format)
     chart = alt.layer(*layers).add_params(*params)
     return dressed(chart.properties(width="container", height=height, description=described))
 

@@ -7,9 +7,12 @@
 `desk_waiting`         accounts waiting before each desk
 `desk_reviewers`       reviewers busy and present at one desk
 `difference`           how far ban rates lie from those of a first scenario, with 95 % bands
+`rates`                ban rates of the two scenarios of a comparison
+`sweep_line`           a measure along one axis of a sweep
+`sweep_heat`           a measure over two axes of a sweep
 =====================  =====================================================================
 
-All but the last take a second table of the same kind, drawn beside the first: of two curves the first is dashed. What a chart of curves lets
+The first five take a second table of the same kind, drawn beside the first: of two curves the first is dashed. What a chart of curves lets
 a page set, and how it is thinned, is told in `sim.views.chart_lines`.
 """
 
@@ -207,18 +210,84 @@ def flows(
     return dressed(alt.layer(bars, told).properties(width="container", height=height, description=described))
 
 
+def _curve_lines(curves: pd.DataFrame, measure: str, scenario: str | None, parts: Sequence[str]) -> Lines:
+    """Curves of a comparison: `parts` are the columns of the middle and, if there are three, of the limits; beyond twelve the highest in A."""
+    table = curves[curves["measure"] == measure]
+    table = table[table["scenario"] == scenario] if scenario is not None else table
+    table = table.assign(segment=table["segment"].fillna("").replace("", "all"))
+    wide = {part: table.pivot(index="time", columns="segment", values=part) for part in parts}
+    names = tuple(dict.fromkeys(table["segment"]))
+    ends = table[table["time"] == table["time"].max()].set_index("segment")["a"].reindex(list(names))
+    lead, _ = leading(names, ends.fillna(0.0).to_numpy(dtype=float))
+    mean, *limits = (frame.reindex(columns=list(lead)).to_numpy(dtype=float) for frame in wide.values())
+    low, high = limits or [np.full(mean.shape, np.nan)] * 2
+    return Lines(wide[parts[0]].index.to_numpy(dtype="datetime64[us]"), lead, mean, low, high)
+
+
 def difference(
     curves: pd.DataFrame, measure: str = "ban_rate", *, scenario: str | None = None, **options: Any
 ) -> alt.LayerChart:
     """Difference of a rate over time, with 95 % bands, by segment: of a table `curves` of a comparison (`options` are those of `line_chart`)."""
-    table = curves[curves["measure"] == measure]
-    table = only(table, "scenario", scenario) if scenario is not None else table
-    table = table.assign(segment=table["segment"].replace("", "all"))
-    parts = {part: table.pivot(index="time", columns="segment", values=part) for part in ("difference", "low", "high")}
-    names = tuple(dict.fromkeys(table["segment"]))
-    last = parts["difference"].iloc[-1].abs()
-    lead, _ = leading(names, last.reindex(names).to_numpy(dtype=float))
-    mean, low, high = (frame.reindex(columns=list(lead)).to_numpy(dtype=float) for frame in parts.values())
-    lines = Lines(parts["difference"].index.to_numpy(dtype="datetime64[us]"), lead, mean, low, high)
+    lines = _curve_lines(curves, measure, scenario, ("difference", "low", "high"))
     told = {"described": "Difference over time, by segment", **options}
     return line_chart([lines], "difference, in percentage points", **told)
+
+
+def rates(
+    curves: pd.DataFrame, measure: str = "ban_rate", *, scenario: str | None = None, **options: Any
+) -> alt.LayerChart:
+    """A rate over time in both scenarios, by segment: of a table `curves` of a comparison (`options` are those of `line_chart`)."""
+    of_a, of_b = (_curve_lines(curves, measure, scenario, (part,)) for part in ("a", "b"))
+    told = {"described": "Rates of both scenarios over time, by segment", **options}
+    return line_chart([of_a, of_b], "joined accounts ever banned", **told)
+
+
+def sweep_line(rows: pd.DataFrame, label: str, *, numeric: bool, shares: bool) -> alt.LayerChart:
+    """A measure along one axis of a sweep, with its limits: ``x, x_text, value, low, high``, a row for each point."""
+    kind: Any = "quantitative" if numeric else "nominal"
+    x = alt.X("x", type=kind, sort=None, scale=alt.Undefined if not numeric else alt.Scale(zero=False))
+    x = x.axis(alt.Axis(title=label, grid=False))
+    told: dict[str, Any] = {"format": ".3~p"} if shares else {"labelExpr": COUNT_LABELS}
+    y = alt.Y("value:Q", axis=alt.Axis(title=None, tickCount=6, **told), scale=alt.Scale(zero=False))
+    written = ".4~p" if shares else ",.6~r"
+    tips = [alt.Tooltip("x_text:N", title=label)]
+    tips += [alt.Tooltip(f"{part}:Q", format=written) for part in ("value", "low", "high")]
+    base = alt.Chart(rows).encode(x=x)
+    band = base.mark_area(opacity=0.16, color=ACCENT, aria=False).encode(y=y.copy(), y2="high:Q")
+    band = band.encode(y=alt.Y("low:Q", axis=alt.Axis(title=None, tickCount=6, **told), scale=alt.Scale(zero=False)))
+    line = base.mark_line(color=ACCENT, aria=False, point={"filled": True, "size": 55}).encode(y=y, tooltip=tips)
+    layers = [band, line] if rows["low"].notna().any() else [line]
+    made = alt.layer(*layers).properties(width="container", height=300, description=f"A line along {label}")
+    return dressed(made)
+
+
+def sweep_heat(
+    rows: pd.DataFrame, labels: tuple[str, str], orders: tuple[Sequence[str], Sequence[str]], *, shares: bool
+) -> alt.LayerChart:
+    """A measure over two axes of a sweep: ``x_text, y_text, value, low, high``; the first axis upwards, the second to the right."""
+    up, right = orders
+    written = ".4~p" if shares else ",.6~r"
+    tips = [alt.Tooltip("x_text:N", title=labels[0]), alt.Tooltip("y_text:N", title=labels[1])]
+    tips += [alt.Tooltip(f"{part}:Q", format=written) for part in ("value", "low", "high")]
+    base = alt.Chart(rows).encode(
+        y=alt.Y(
+            "x_text:N",
+            sort=list(up)[::-1],
+            axis=alt.Axis(title=labels[0], titleAngle=0, titleAlign="left", titleX=0, titleY=-14),
+        ),
+        x=alt.X("y_text:N", sort=list(right), axis=alt.Axis(title=labels[1], labelAngle=0)),
+        tooltip=tips,
+    )
+    key = alt.Legend(title=None, format=".3~p" if shares else ".3~s")
+    cells = base.mark_rect(aria=False).encode(
+        color=alt.Color("value:Q", scale=alt.Scale(scheme="blues", zero=False), legend=key)
+    )
+    layers = [cells]
+    if len(rows) <= 100:
+        middle = float(rows["value"].min() + rows["value"].max()) / 2
+        ink = alt.condition(alt.datum.value > middle, alt.value("white"), alt.value("#1d2327"))
+        text = base.mark_text(fontSize=12, aria=False)
+        layers.append(text.encode(text=alt.Text("value:Q", format=".3~p" if shares else ",.4~r"), color=ink))
+    height = alt.Step(34 if len(up) <= 20 else 14)
+    described = f"Colours over {labels[0]} and {labels[1]}"
+    return dressed(alt.layer(*layers).properties(width="container", height=height, description=described))
