@@ -89,7 +89,7 @@ def test_run_with_everything(command: Command, tmp_path: Path) -> None:
     done = command("run", DESK, "--seed", "3", figures=True)
     folder = tmp_path / "results" / "desk"
     assert done.code == 0
-    expected = TABLE_FILES | {"manifest.json", "scenario.resolved.yaml", "summary.csv", "figures"}
+    expected = TABLE_FILES | {"manifest.json", "scenario.resolved.yaml", "summary.csv", "figures", "report.html"}
     assert {path.name for path in folder.iterdir()} == expected
     assert {path.name for path in (folder / "figures").iterdir()} == FIGURES
     assert all(path.stat().st_size > 1000 for path in (folder / "figures").iterdir())

@@ -14,14 +14,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = {"errors": 0, "scenario": 1, "model": 2, "engines": 3, "results": 4, "experiments": 5, "views": 6, "cli": 7}
 HOMES = {
+    "altair": {"sim.views.chart_lines", "sim.views.charts", "sim.views.report.page"},
     "distributed": {"sim.experiments.cluster"},
+    "jinja2": {"sim.views.report.page"},
     "numba": {"sim.model.jit"},
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},
     "simpy": {"sim.engines.process"},
+    "vl_convert": {"sim.views.report.page"},
 }
-"""Packages that one module imports. matplotlib belongs to a whole floor: the views."""
-HEAVY = {"numba", "llvmlite", "pandas", "matplotlib", "simpy", "scipy", "pyarrow", "numpy"}
+"""Packages and the modules that import them. matplotlib belongs to a whole floor: the views."""
+HEAVY = {"altair", "jinja2", "numba", "llvmlite", "pandas", "matplotlib", "simpy", "scipy", "pyarrow", "numpy"}
 
 
 def module_name(file: Path) -> str:

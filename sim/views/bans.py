@@ -33,7 +33,7 @@ from sim.views.style import (
 )
 
 Share = Literal["ever_banned", "banned", "wrongly_banned"]
-_SHARES: dict[str, tuple[str, str]] = {
+SHARES: dict[str, tuple[str, str]] = {
     "ever_banned": ("Ban rate", "joined accounts ever banned"),
     "banned": ("Banned share", "joined accounts banned now"),
     "wrongly_banned": ("Wrongful ban rate", "joined accounts wrongly banned"),
@@ -43,7 +43,7 @@ _MAX_CURVES = 6
 _MAX_ROWS = 25
 
 
-def _limits(counts: Cube, joined: Cube, coupled: bool) -> tuple[Floats, Floats, Floats, str]:
+def limits_of(counts: Cube, joined: Cube, coupled: bool) -> tuple[Floats, Floats, Floats, str]:
     """Give mean share and 95 % limits, each (time, name), and say what the limits are."""
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = counts.values / joined.values
@@ -116,13 +116,13 @@ def ban_rate(
     ValueError
         When there is no such segment or share.
     """
-    if share not in _SHARES:
-        raise ValueError(f"share: no {share!r}. Allowed: {', '.join(_SHARES)}")
+    if share not in SHARES:
+        raise ValueError(f"share: no {share!r}. Allowed: {', '.join(SHARES)}")
     for name in segments or ():
         only(bans, "segment", name)
     ax, own = new_axes(ax)
     dress(ax)
-    title, axis = _SHARES[share]
+    title, axis = SHARES[share]
     if bans.empty:
         heading(ax, title)
         note(ax, "no accounts")
@@ -132,7 +132,7 @@ def ban_rate(
     lead, rest = leading(counts.names, ranked) if segments is None else (tuple(segments), 0)
     others = f"others ({rest} segments, pooled)" if rest else None
     counts, joined = counts.drawn(lead, others), joined.drawn(lead, others)
-    mean, low, high, said = _limits(counts, joined, coupled)
+    mean, low, high, said = limits_of(counts, joined, coupled)
     _rate_axis(ax, mean, high, log)
     entries: list[Entry] = []
     for k, name in enumerate(counts.names):

@@ -58,6 +58,15 @@ class Comparison(Compared):
         }
         return write_figures(made, folder, self.scenarios[0].spec.title)
 
+    def save_report(self, file: str | os.PathLike[str]) -> Path:
+        """Write the report, one page of HTML that needs nothing else; returns the file."""
+        from sim.views.report.comparison import comparison_page
+
+        said = {name: list(closing_lines(self, name)) for name in self.names[1:]}
+        place = Path(file)
+        place.write_text(comparison_page(self, said, events_of(self.scenarios[0])), encoding="utf-8")
+        return place
+
     def save(self, folder: Path, *, force: bool = False) -> Path:
         """Write tables, figures, resolved scenarios and manifest as a results folder, whole or not at all.
 
@@ -73,6 +82,7 @@ class Comparison(Compared):
                 text = scenario.resolved_yaml()
                 (partial / f"scenario_{number}.resolved.yaml").write_text(text, encoding="utf-8")
             self.save_figures(partial / "figures")
+            self.save_report(partial / "report.html")
 
         tables = {name: table for name, table in self.tables.items() if name != "curves"}
         return publish(folder, self.manifest, self.scenarios[0], tables, force=force, decorate=decorate)

@@ -58,6 +58,12 @@ class Course:
     low: Floats
     high: Floats
 
+    @property
+    def bare(self) -> Course:
+        """The line alone."""
+        none = np.full(self.line.shape, np.nan)
+        return Course(self.times, self.line, none, none)
+
 
 def has_limit(desks: pd.DataFrame) -> bool:
     """Whether a desk ever has some reviewers but not any number; an unlimited desk has none (0) while it is closed."""

@@ -28,6 +28,7 @@ from sim.experiments import uncertainty as sampling
 from sim.experiments.outputs import SHARES
 from sim.experiments.sensitivity import Method
 from sim.scenario import Scenario, load
+from sim.views.scales import broken
 from sim.views.style import (
     COLOURS,
     SMALL_PT,
@@ -41,7 +42,7 @@ from sim.views.style import (
     note,
     plain,
 )
-from sim.views.sweeps import broken, save_figures
+from sim.views.sweeps import save_figures
 from sim.views.ticks import CountTicks, PercentTicks, time_axis, value_axis
 
 MOST_SEGMENTS, MOST_BARS = 6, 15
@@ -185,14 +186,24 @@ class Sensitivity(sensing.Sensitivity):
 
 
 def add_bands(found: sampling.Uncertainty, folder: Path) -> list[Path]:
-    """Write the figure of draws into a results folder."""
-    return save_figures({"bands": lambda: bands(found)}, folder / "figures")
+    """Write the figure and the report of draws into a results folder."""
+    from sim.views.report.points import draws_page
+
+    written = save_figures({"bands": lambda: bands(found)}, folder / "figures")
+    report = folder / "report.html"
+    report.write_text(draws_page(found, folder / "figures"), encoding="utf-8")
+    return [*written, report]
 
 
 def add_tornados(found: sensing.Sensitivity, folder: Path) -> list[Path]:
-    """Write a tornado of each output into a results folder."""
+    """Write a tornado of each output, and the report, into a results folder."""
     drawings = {f"tornado_{k}": partial(tornado, found, output) for k, output in enumerate(found.outputs, 1)}
-    return save_figures(drawings, folder / "figures")
+    from sim.views.report.points import sensitivity_page
+
+    written = save_figures(drawings, folder / "figures")
+    report = folder / "report.html"
+    report.write_text(sensitivity_page(found, folder / "figures"), encoding="utf-8")
+    return [*written, report]
 
 
 def draws(

@@ -104,6 +104,16 @@ class Result:
         tables = {name: self._source.table(name) for name in names}
         return plots.save_all(tables, folder, title=self.scenario.spec.title, events=events_of(self.scenario))
 
+    def save_report(self, file: str | os.PathLike[str]) -> Path:
+        """Write the report, one page of HTML that needs nothing else; returns the file."""
+        from sim.views.report.run import run_page
+
+        names = ("occupancy", "bans", "transitions", "desks", "waits")
+        tables = {**{name: self._source.table(name) for name in names}, "summary": self.summary}
+        place = Path(file)
+        place.write_text(run_page(self.scenario, self.manifest, tables, events_of(self.scenario)), encoding="utf-8")
+        return place
+
 
 class Plots:
     """Figures of a result; each method takes the options of its namesake in `sim.views.plots` and returns the Axes."""
@@ -221,8 +231,10 @@ def run_with_figures(
 
 
 def add_figures(folder: Path) -> None:
-    """Add the figures to a results folder."""
-    open(folder).save_figures(folder / "figures")
+    """Add figures and report to a results folder."""
+    result = open(folder)
+    result.save_figures(folder / "figures")
+    result.save_report(folder / "report.html")
 
 
 def open(folder: str | os.PathLike[str]) -> Result:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +25,8 @@ from numpy.typing import NDArray
 
 from sim.experiments.sweep import Swept, run_sweep, sweep_points, sweep_to_folder, what_to_vary
 from sim.scenario import Scenario, load
-from sim.scenario.units import UNITS_US, RefusedError, duration, number, rate, share
 from sim.views.curves import Floats
+from sim.views.scales import Scale, broken, name_of, scale_of
 from sim.views.style import (
     LABEL_PT,
     SMALL_PT,
@@ -48,61 +47,6 @@ HEADLINES = ("ban_rate", "banned_share", "wrongful_ban_rate")
 
 MOST_DOTS, MOST_TICKS, MOST_PANELS = 12, 9, 12
 _LIMITS_TEXT = "95 % limits"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Values of an axis as they are drawn: numbers in one unit, or, where they are not numbers, places 0, 1, 2, ..."""
-
-    label: str
-    at: Floats
-    texts: tuple[str, ...]
-    numeric: bool
-
-
-def name_of(path: str, most: int) -> str:
-    """A path with its first parts left out, as far as they do not fit."""
-    if len(path) <= most:
-        return path
-    parts = path.split(".")
-    while len(parts) > 1 and len(".".join(parts)) > most - 2:
-        parts.pop(0)
-    return "… " + ".".join(parts)
-
-
-def broken(path: str, most: int) -> str:
-    """A path in up to three lines, its first parts left out as far as they do not fit."""
-    lines = [""]
-    for part in reversed(path.split(".")):
-        joined = f"{part}.{lines[0]}" if lines[0] else part
-        if len(joined) <= most or not lines[0]:
-            lines[0] = joined
-        elif len(lines) < 3:
-            lines.insert(0, f"{part}.")
-        else:
-            lines[0] = f"… {lines[0]}"
-            break
-    return "\n".join(lines)
-
-
-def scale_of(path: str, values: Sequence[str], *, most: int = 60) -> Scale:
-    """Read the values of an axis as durations, rates, percentages or numbers; what is none of these stands side by side."""
-    label = name_of(path, most)
-    for read in (number, duration, rate, share):
-        try:
-            found = [read(value) for value in values]
-        except RefusedError:
-            continue
-        unit = found[0].unit
-        at = np.array([each.value for each in found])
-        if read is duration:
-            at, label = at / UNITS_US[unit], f"{label} ({unit}s)"
-        elif read is rate:
-            at, label = at * UNITS_US[unit], f"{label} (per {unit})"
-        elif read is share:
-            at, label = at * 100.0, f"{label} (%)"
-        return Scale(label, at, tuple(f"{place:.6g}" for place in at), True)
-    return Scale(label, np.arange(len(values), dtype=float), tuple(values), False)
 
 
 def _title(swept: Swept, measure: str, segment: str | None, state: str) -> str:
@@ -307,9 +251,14 @@ def save_figures(drawings: Mapping[str, Callable[[], Figure]], folder: Path) -> 
 
 
 def add_figures(swept: Swept, folder: Path) -> list[Path]:
-    """Write a figure of each ban measure into a results folder, but of none that is zero everywhere."""
+    """Write the report, and a figure of each ban measure but of none that is zero everywhere, into a results folder."""
     drawn = [measure for measure in HEADLINES if measure == HEADLINES[0] or (swept.of(measure)["value"] > 0).any()]
-    return save_figures({measure: partial(draw, swept, measure) for measure in drawn}, folder / "figures")
+    written = save_figures({measure: partial(draw, swept, measure) for measure in drawn}, folder / "figures")
+    from sim.views.report.points import sweep_page
+
+    report = folder / "report.html"
+    report.write_text(sweep_page(swept, drawn, folder / "figures"), encoding="utf-8")
+    return [*written, report]
 
 
 class Sweep(Swept):

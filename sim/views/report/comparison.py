@@ -1,0 +1,143 @@
+"""The report of a comparison: what the second scenario changes, for whom, and by which rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sim.experiments.compare import Compared
+from sim.views import charts, ticks
+from sim.views.marks import Event
+from sim.views.report.page import MOST_ROWS, Cell, Chart, Page, Table, chart_of, render, table_of, unchecked
+
+RATES = {"ban_rate": "ban rate", "banned_share": "banned at the end", "wrongful_ban_rate": "wrongful ban rate"}
+MOST_LIVES = 6
+_FLIPS = {
+    "fate_a": "ends in A",
+    "fate_b": "ends in B",
+    "first_in": "part first in",
+    "ends_differently": "ends differently",
+}
+
+
+@dataclass(frozen=True)
+class Life:
+    """One account's life in both scenarios: what happened, when, and where the lives part."""
+
+    heading: str
+    rule: str
+    in_a: tuple[tuple[str, bool], ...]
+    in_b: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a page says of one scenario held to the first."""
+
+    name: str
+    sentences: Sequence[str]
+    differences: Table
+    charts: Sequence[Chart]
+    flips: Table
+    lives: Sequence[Life]
+
+
+def _difference_rows(differences: pd.DataFrame) -> list[list[Cell]]:
+    rows = []
+    for row in differences.to_dict("records"):
+        told = ticks.percent if row["unit"] == "share" else ticks.count
+        a, b, gap, low, high = (float(row[part]) for part in ("a", "b", "difference", "low", "high"))
+        limits = "" if math.isnan(low) else f"{told(low)} to {told(high)}"
+        narrower, unknown = float(row["narrower"]), math.isnan(float(row["narrower"]))
+        state = str(row["state"])
+        name = RATES.get(str(row["measure"]), str(row["measure"]).replace("_", " "))
+        rows.append(
+            [
+                Cell(f"{name} {state}".strip()),
+                Cell(str(row["segment"]) or "all"),
+                *(
+                    Cell("" if math.isnan(value) else told(value), None if math.isnan(value) else value)
+                    for value in (a, b)
+                ),
+                Cell("" if math.isnan(gap) else told(gap), None if math.isnan(gap) else gap, limits),
+                Cell("" if unknown else f"{narrower:.3g}", None if unknown else narrower),
+                Cell("" if unknown else f"{narrower**2:.3g}"),
+            ]
+        )
+    return rows
+
+
+def difference_table(differences: pd.DataFrame, caption: str) -> Table:
+    """Differences with limits, and what pairing brought: limits so many times narrower, variance so many times smaller."""
+    filled = differences.fillna({"segment": "", "state": ""})
+    names = ("A", "B", "B less A, 95 % limits", "limits narrower by", "variance smaller by")
+    rows = _difference_rows(filled.head(MOST_ROWS))
+    return Table(caption, ("measure", "segment", *names), rows, frozenset(names), max(len(filled) - MOST_ROWS, 0))
+
+
+def _steps(rows: pd.DataFrame, side: str) -> tuple[tuple[str, bool], ...]:
+    """Events of one side, and whether the lives have parted by then."""
+    steps = []
+    for row in rows.to_dict("records"):
+        if not pd.isna(row[f"time_{side}"]):
+            when = pd.Timestamp(row[f"time_{side}"]).strftime("%Y-%m-%d %H:%M")
+            steps.append((f"{when} {row[f'to_{side}']} ({row[f'cause_{side}']})", bool(row["parted"])))
+    return tuple(steps)
+
+
+def lives_of(examples: pd.DataFrame) -> list[Life]:
+    """Example histories side by side."""
+    lives = []
+    keys = ["segment", "account", "fate_a", "fate_b", "rule"]
+    for (segment, account, fate_a, fate_b, rule), rows in examples.fillna({"rule": ""}).groupby(keys, sort=False):
+        heading = f"{segment}, account {account:,}: {fate_a} in A, {fate_b} in B"
+        lives.append(Life(heading, str(rule), _steps(rows, "a"), _steps(rows, "b")))
+    return lives[:MOST_LIVES]
+
+
+def _part(found: Compared, name: str, number: int, events: Sequence[Event], sentences: Sequence[str]) -> Part:
+    curves, points = found.curves[found.curves["scenario"] == name], int(found.curves["time"].nunique())
+    own = {table: frame[frame["scenario"] == name] for table, frame in found.tables.items() if table != "curves"}
+    labels = ("A", "B")
+    quiet: dict[str, Any] = {"events": events, "legend": False}
+    made = [
+        ("rates", "Ban rate in A and B", charts.rates(curves, labels=labels, **quiet), "Dashed: A. Solid: B.", True),
+        ("difference", "Difference of the ban rate, B less A", charts.difference(curves, **quiet), "", False),
+    ]
+    if curves.loc[curves["measure"] == "wrongful_ban_rate", "difference"].abs().max() > 0:
+        wrongful = charts.difference(curves, "wrongful_ban_rate", **quiet)
+        made.append(("wrongful", "Difference of the wrongful ban rate, B less A", wrongful, "", False))
+    drawn = [
+        chart_of(f"{kind}_{number}", title, chart, said=said, scaled=scaled, points=points)
+        for kind, title, chart, said, scaled in made
+    ]
+    flips = own["flips"][own["flips"]["ends_differently"]].drop(columns=["scenario", "ends_differently"])
+    flips.insert(0, "accounts", flips.pop("accounts"))
+    return Part(
+        name,
+        sentences,
+        difference_table(own["differences"], f"{name} (B) held to {found.names[0]} (A)"),
+        drawn,
+        table_of(
+            flips, "Accounts that end differently, by how they end and by the move at which their lives part", _FLIPS
+        ),
+        lives_of(own["examples"]),
+    )
+
+
+def comparison_page(found: Compared, sentences: Mapping[str, Sequence[str]], events: Sequence[Event] = ()) -> str:
+    """The report of a comparison, as HTML; `sentences` tell each scenario's outcome in words."""
+    with unchecked():
+        parts = [
+            _part(found, name, number, events, sentences.get(name, ()))
+            for number, name in enumerate(found.names[1:], start=1)
+        ]
+    drawn = [chart for part in parts for chart in part.charts]
+    page = Page("comparison", found.scenarios[0], found.manifest, drawn)
+    return render(
+        "comparison.html.j2", page, parts=parts, scenarios=list(zip(found.names, found.scenarios, strict=True))
+    )

@@ -1,0 +1,118 @@
+"""The ladder drawn for a page: states from top to bottom, a ribbon for every move between two of them, the traffic beside its arrow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.path import Path
+
+from sim.views import ticks
+from sim.views.curves import replications
+from sim.views.flow_layout import Links, arrange, links_of, ribbon_path
+from sim.views.style import OTHERS_COLOUR, colour, shorten
+
+_PX = 96.0
+_LETTERS: dict[int, str] = {int(Path.MOVETO): "M", int(Path.LINETO): "L", int(Path.CURVE4): "C"}
+
+
+@dataclass(frozen=True)
+class Ribbon:
+    """An arrow: outline, colour, what it is, and where its count stands."""
+
+    outline: str
+    hue: str
+    told: str
+    count: str
+    x: float
+    y: float
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A state: its corner and size in pixels, its name whole and as far as it fits, and who joined there."""
+
+    name: str
+    short: str
+    hue: str
+    top: float
+    height: float
+    joined: str
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The drawing, in pixels; x = 0 is the middle of the blocks."""
+
+    left: float
+    width: float
+    height: float
+    half_block: float
+    blocks: tuple[Block, ...]
+    ribbons: tuple[Ribbon, ...]
+    said: str
+    told: str
+
+
+def _outline(path: Path) -> str:
+    """An outline as SVG writes it."""
+    assert path.codes is not None
+    points = np.round(np.asarray(path.vertices) * _PX, 1).tolist()
+    parts, inside = [], 0
+    for (x, y), code in zip(points, np.asarray(path.codes).tolist(), strict=True):
+        starts = code != Path.CURVE4 or inside % 3 == 0
+        inside = inside + 1 if code == Path.CURVE4 else 0
+        parts.append(f"{_LETTERS[code] if starts else ''}{x:g} {y:g}")
+    return " ".join(parts) + "Z"
+
+
+def _foot(links: Links, runs: int) -> str:
+    said = "moves in all" if runs <= 1 else f"moves, mean over {runs} replications"
+    number, moves = links.left_out
+    more = f" {number} smaller links ({ticks.count(moves)} moves) are not drawn." if number else ""
+    return f"Right: down the ladder. Left: back up. Widths and numbers: {said}.{more}"
+
+
+def ladder_of(transitions: pd.DataFrame) -> Ladder | None:
+    """Draw the ladder with the traffic of a run; ``None`` where nobody moved."""
+    links = links_of(transitions)
+    if not links.moves:
+        return None
+    drawing = arrange(links)
+    hues = {name: OTHERS_COLOUR if name == links.others else colour(k) for k, name in enumerate(links.states)}
+    ribbons = tuple(
+        Ribbon(
+            outline=_outline(ribbon_path(ribbon, drawing.half_block)),
+            hue=hues[ribbon.source],
+            told=f"{ribbon.source} to {ribbon.target}: {ribbon.moves:,.6g} moves",
+            count=ticks.count(ribbon.moves),
+            x=ribbon.side * (drawing.half_block + 0.05) * _PX,
+            y=ribbon.leaves * _PX,
+            anchor="start" if ribbon.side > 0 else "end",
+        )
+        for ribbon in drawing.ribbons
+    )
+    blocks = tuple(
+        Block(
+            block.name,
+            shorten(block.name),
+            hues[block.name],
+            block.top * _PX,
+            block.height * _PX,
+            f"{ticks.count(links.joined[block.name])} joined" if block.name in links.joined else "",
+        )
+        for block in drawing.blocks
+    )
+    told = "; ".join(f"{source} to {target} {ticks.count(moves)}" for (source, target), moves in links.moves.items())
+    return Ladder(
+        -drawing.left * _PX,
+        (drawing.left + drawing.right) * _PX,
+        drawing.height * _PX + 4,
+        drawing.half_block * _PX,
+        blocks,
+        ribbons,
+        _foot(links, replications(transitions)),
+        told,
+    )

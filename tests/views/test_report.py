@@ -1,0 +1,217 @@
+"""Reports hold the numbers of the tables, run nothing that a scenario says, fetch nothing and stay small."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import markupsafe
+import numpy as np
+import pandas as pd
+import pytest
+from report_scenario import HARM, SEGMENT, TITLE, nasty
+from views.tables import People, tables
+
+import sim
+from sim.views.curves import names_in
+from sim.views.report.ledger import DAY, ledger
+from sim.views.report.page import as_json, charts_script
+from sim.views.report.run import run_page
+
+MOST_BYTES = 3_000_000
+
+
+def numbers_of(page: str) -> dict[str, Any]:
+    """The JSON that lies in a page."""
+    (text,) = re.findall(r'<script type="application/json" id="numbers">(.*?)</script>', page, flags=re.S)
+    return json.loads(text)
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and the text of its title, headings and table heads."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="module")
+def result() -> sim.Result:
+    return sim.run(nasty(), seed=3, histories=None)
+
+
+@pytest.fixture(scope="module")
+def page(result: sim.Result, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return result.save_report(tmp_path_factory.mktemp("report") / "report.html").read_text(encoding="utf-8")
+
+
+def test_numbers_are_those_of_the_summary(result: sim.Result, page: str) -> None:
+    told = pd.DataFrame(numbers_of(page)["summary"])
+    for column in ("value", "low", "high"):
+        np.testing.assert_array_equal(told[column].astype(float), result.summary[column])
+    rate = result.summary.query("measure == 'ban_rate' and segment == ''")["value"].item()
+    assert f'data-value="{rate!r}"' in page
+
+
+def test_curves_are_those_of_the_tables(result: sim.Result, page: str) -> None:
+    numbers = numbers_of(page)["charts"]
+    rows = max(numbers["ban_rate"]["rows"].values(), key=lambda columns: len(columns["time"]))
+    bans = result.bans
+    for place, name in enumerate(names_in(bans["segment"])):
+        own = bans[bans["segment"] == name]
+        np.testing.assert_allclose(rows[f"v0_{place}"], own["ever_banned"] / own["joined"], rtol=1e-8)
+    stamps = bans[bans["segment"] == SEGMENT]["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
+    assert rows["time"] == stamps.tolist()
+    sums = numbers["occupancy"]["sums"]
+    occupancy = result.occupancy
+    states = next(p["value"] for p in numbers["occupancy"]["spec"]["params"] if p["name"] == "series_names")
+    for segment, counts in zip(sums["segments"], sums["counts"], strict=True):
+        for state, column in zip(states, counts, strict=True):
+            own = occupancy[(occupancy["segment"] == segment) & (occupancy["state"] == state)]
+            assert column == own["accounts"].tolist()
+
+
+def wrongful_on_grid(result: sim.Result, segment: str, states: tuple[str, ...]) -> float:
+    """Account-days of accounts marked wrongful, from whole histories, between grid times along a line."""
+    times = np.unique(result.bans["time"].to_numpy(dtype="datetime64[us]"))
+    held = np.zeros(len(times))
+    histories = result.histories[result.histories["segment"] == segment]
+    for _, life in histories.groupby("account"):
+        at = np.searchsorted(life["time"].to_numpy(dtype="datetime64[us]"), times, side="right") - 1
+        inside = life["to_state"].isin(states).to_numpy() & life["wrongful"].to_numpy()
+        held += np.where(at >= 0, inside[at], False)
+    return float(((held[1:] + held[:-1]) / 2 * (np.diff(times) / DAY)).sum())
+
+
+def test_the_ledger_holds_what_histories_tell(result: sim.Result) -> None:
+    spec = result.scenario.spec
+    entries = ledger(spec, result.bans, result.transitions, result.occupancy, independent=False)
+    found = {(entry.measure, entry.segment): entry for entry in entries}
+    lives, ambiguous = result.histories, 0
+    for segment in spec.segments:
+        own = lives[lives["segment"] == segment]
+        first = own[own["to_state"] == "deactivated"].groupby("account").head(1)
+        assert found["wrongful bans", segment].value == first["wrongful"].sum() > 0
+        heard = own[(own["from_state"] == "appeal_review") & (own["cause"] == "served") & own["wrongful"]]
+        assert found["overturned by appeal", segment].value == (heard["to_state"] == "healthy").sum() > 0
+        assert found["wrongful bans upheld", segment].value == (heard["to_state"] == "final").sum()
+        banned = found["wrongly banned", segment]
+        assert math.isnan(banned.at_least), "nothing is decided in a ban, so the tables tell it exactly"
+        assert banned.value == pytest.approx(wrongful_on_grid(result, segment, ("deactivated",)))
+        restricted = found["wrongly restricted", segment]
+        ambiguous += not math.isnan(restricted.at_least)
+        states = ("plan_due", "plan_review", "appeal_review", "final")
+        least, most = (
+            (restricted.at_least, restricted.at_most)
+            if restricted.at_least == restricted.at_least
+            else (restricted.value,) * 2
+        )
+        assert least - 1e-9 <= wrongful_on_grid(result, segment, states) <= most + 1e-9
+    assert ambiguous == 1, "of one segment tables tell it exactly, of the other they cannot"
+
+
+def held(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    """Elements of a page, after a look at what no report has."""
+    elements = Elements(page).found
+    assert len([tag for tag, _ in elements if tag == "script"]) == 3
+    assert not [tag for tag, _ in elements if tag == "img"]
+    assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
+    return elements
+
+
+def test_text_of_a_scenario_stays_text(page: str) -> None:
+    held(page)
+    assert "<script>alert(1)" not in page
+    assert str(markupsafe.escape(TITLE)) in page
+    assert page.count(str(markupsafe.escape(HARM))) == 3
+
+
+def test_names_stay_text(result: sim.Result) -> None:
+    """Names cannot hold such letters today; the page does not rely on it."""
+    named = tables({HARM: People(500), "plain": People(500)}, days=10, wave_day=None)
+    rest = {"desks": result.desks, "waits": result.waits, "summary": result.summary}
+    page = run_page(result.scenario, result.manifest, {**named, **rest})
+    held(page)
+    assert HARM not in page
+    assert page.count(str(markupsafe.escape(HARM))) > 3
+
+
+def test_json_cannot_end_its_script() -> None:
+    text = as_json({"</script><!--": ["\u2028&"]})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"</script><!--": ["\u2028&"]}
+
+
+def test_a_page_asks_for_nothing(page: str) -> None:
+    elements = Elements(page)
+    for tag, attributes in elements.found:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        for name in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+    policies = [attributes["content"] for tag, attributes in elements.found if "http-equiv" in attributes]
+    assert policies[0].startswith("default-src 'none'")
+    assert "unsafe-inline" not in policies[0].split("style-src")[0]
+    assert "</script" not in charts_script()
+    style = re.findall(r"<style>(.*?)</style>", page, flags=re.S)[0]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_headings_come_in_order(page: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Elements(page).found if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_ten_years_and_fifty_segments_stay_small(result: sim.Result) -> None:
+    people = {f"segment_{k}": People(1000) for k in range(50)}
+    many = tables(people, days=2, wave_day=1)
+    times = np.datetime64("2022-06-20", "us") + np.arange(3651) * np.timedelta64(1, "D")
+
+    def stretched(table: pd.DataFrame) -> pd.DataFrame:
+        """The last day of a table, again and again."""
+        last = table[table["time"] == table["time"].max()]
+        again = pd.concat([last] * len(times), ignore_index=True)
+        return again.assign(time=np.repeat(times, len(last)))
+
+    long = {name: stretched(many[name]) for name in ("bans", "occupancy")}
+    page = run_page(
+        result.scenario,
+        result.manifest,
+        {
+            **long,
+            "transitions": many["transitions"],
+            "desks": result.desks,
+            "waits": result.waits,
+            "summary": result.summary,
+        },
+    )
+    assert len(page.encode()) < MOST_BYTES
+    assert "400 of 3,651 points" in page
+
+
+@pytest.mark.parametrize("kind", ["compare", "sweep"])
+def test_other_experiments_leave_a_report(kind: str, tmp_path: Path) -> None:
+    scenario = sim.load(Path(__file__).parents[1] / "golden" / "desk.yaml")
+    path = "ladder.states.plan_due.exits.overdue.after"
+    if kind == "compare":
+        found = sim.compare(scenario, scenario.with_values({path: "2 days"}), seed=1, out=tmp_path / "out")
+        expected = found.differences.query("measure == 'ban_rate' and segment == ''")["difference"].item()
+    else:
+        swept = sim.sweep(scenario, {path: ["2 days", "3 days"]}, seed=1, out=tmp_path / "out")
+        expected = swept.of("ban_rate")["value"].iloc[1]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    values = [float(text) for text in re.findall(r'data-value="([^"]+)"', page)]
+    assert expected in values
+    assert len(page.encode()) < MOST_BYTES
