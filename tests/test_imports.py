@@ -21,10 +21,23 @@ HOMES = {
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},
     "simpy": {"sim.engines.process"},
+    "streamlit": {"sim.views.app.page"},
     "vl_convert": {"sim.views.report.page"},
 }
 """Packages and the modules that import them. matplotlib belongs to a whole floor: the views."""
-HEAVY = {"altair", "jinja2", "numba", "llvmlite", "pandas", "matplotlib", "simpy", "scipy", "pyarrow", "numpy"}
+HEAVY = {
+    "streamlit",
+    "altair",
+    "jinja2",
+    "numba",
+    "llvmlite",
+    "pandas",
+    "matplotlib",
+    "simpy",
+    "scipy",
+    "pyarrow",
+    "numpy",
+}
 
 
 def module_name(file: Path) -> str:
@@ -129,7 +142,9 @@ def test_import_sim_is_light() -> None:
     assert {name for name in modules if name.startswith("sim.")} == set()
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("validate",), ("show",), ("schema",), ("list",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "verb", [(), ("run",), ("validate",), ("show",), ("schema",), ("list",), ("app",)], ids=" ".join
+)
 def test_help_is_light(verb: tuple[str, ...]) -> None:
     """Help needs none of the heavy packages."""
     assert loaded_by("from sim.cli import main; main()", *verb, "--help") & HEAVY == set()

@@ -1,17 +1,17 @@
 """The command line: parse, call, print. Heavy modules are imported by the verb that needs them.
 
-`common` holds what verbs share; `files`, `running`, `what_if` and `resuming` the verbs, listed in the order in which they are imported here.
+`common` holds what verbs share; `files`, `running`, `what_if`, `resuming` and `serving` the verbs, listed in the order in which they are imported here.
 """
 
 from __future__ import annotations
 
 import sys
 
-from sim.cli import files, resuming, running, what_if
+from sim.cli import files, resuming, running, serving, what_if
 from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, app
 from sim.errors import ResultsError, RunError, ScenarioError
 
-__all__ = ["app", "files", "main", "resuming", "running", "what_if"]
+__all__ = ["app", "files", "main", "resuming", "running", "serving", "what_if"]
 
 
 def main() -> None:

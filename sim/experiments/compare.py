@@ -164,7 +164,13 @@ def _same_idle(all_codes: Sequence[Codes]) -> bool:
 
 
 def run_with_lives(
-    codes: Codes, seed: int, replication: int, keep_below: int, most: int, engine: Engine = "auto"
+    codes: Codes,
+    seed: int,
+    replication: int,
+    keep_below: int,
+    most: int,
+    engine: Engine = "auto",
+    progress: Progress = lambda share: None,
 ) -> tuple[Outcome, Array]:
     """Run a replication: its outcome, and the events of the accounts that are logged."""
     law = keyed(codes.law, seed, replication)
@@ -179,7 +185,7 @@ def run_with_lives(
             raise _TooManyError
         parts.append(rows)
 
-    (process if engine == "process" else compiled).run(law, tally, keep_below, keep)
+    (process if engine == "process" else compiled).run(law, tally, keep_below, keep, progress)
     return outcome_of(counts_of(tally, codes), codes), np.concatenate(parts)
 
 
@@ -197,10 +203,17 @@ def run_logged(
         runs = []
         try:
             for number, codes in enumerate(all_codes):
-                outcome, events = run_with_lives(codes, seed, 0, keep_below, most, engine)
+                outcome, events = run_with_lives(
+                    codes,
+                    seed,
+                    0,
+                    keep_below,
+                    most,
+                    engine,
+                    lambda share, done=number: progress((done + share) / len(all_codes)),  # type: ignore[misc]
+                )
                 limit = keep_below if keep_below not in (BUSY, EVERY) else None
                 runs.append(Run(Logged(codes, events, limit), outcome))
-                progress((number + 1) / len(all_codes))
         except _TooManyError:
             if keep_below not in (BUSY, EVERY):
                 first = max(1, first // 4)

@@ -54,6 +54,11 @@ def read_text(path: Path, shown_as: str) -> str | Fault:
             f"cannot be read: {getattr(error, 'strerror', None) or error}",
             "name a file that is there",
         )
+    return decoded(content, shown_as)
+
+
+def decoded(content: bytes, shown_as: str | None) -> str | Fault:
+    """The text of a file's content, if it is UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -15,7 +15,7 @@ from typing import Any
 from sim.errors import Fault, ScenarioError
 
 from .checks import findings, unreached
-from .files import MAX_BYTES, change, inlined, layers, read_text, shipped
+from .files import MAX_BYTES, change, decoded, inlined, layers, read_text, shipped
 from .inheritance import matches
 from .names import allowed
 from .phases import MAX_PHASES, TABLES, Stretch, stretches
@@ -25,7 +25,7 @@ from .schema import Document
 from .spec import Derivation, Spec
 from .sweeping import Axes, axes_of
 from .validation import Finding, Layers, read_document
-from .writing import Written, plain_document, ranges_in, value_at, without_ranges, yaml_text
+from .writing import Written, leaves_in, plain_document, value_at, without_ranges, yaml_text
 from .yaml_tree import Place, Source, branch, node_from
 
 _LARGE = 20_000  # values from which on the resolved form is held to the limit of a file
@@ -95,8 +95,8 @@ class Scenario:
         built = Layers(tree, {**self._layers.removed, **removed}, tuple(faults), self._layers.derived)
         return assemble(built, self.name, self.file)
 
-    def scaled(self, share: float) -> Scenario:
-        """The first `share` of every segment.
+    def scaled(self, share: float | Mapping[str, float]) -> Scenario:
+        """The first `share` of every segment, or of each segment its own share.
 
         Reviewers of limited desks and counts of waves shrink by the same share. All are rounded up, so that every
         segment keeps at least one account.
@@ -104,34 +104,51 @@ class Scenario:
         Raises
         ------
         ValueError
-            The share is not above 0 and at most 1.
+            A share is not above 0 and at most 1; or segments have shares of their own, but meet at a limited desk.
         """
-        if not 0 < share <= 1:
-            raise ValueError(f"a share is above 0 and at most 1, found {share!r}")
-        exact = Fraction(repr(float(share)))
+        return self.with_values(self.scaling(share))
+
+    def scaling(self, share: float | Mapping[str, float]) -> dict[str, object]:
+        """What `scaled` changes: path -> value, as `with_values` and the `set:` of a file take it."""
+        shares = share if isinstance(share, Mapping) else dict.fromkeys(self._document.segments, share)
+        exact = {name: _exact(shares.get(name, 1.0)) for name in self._document.segments}
+        least = min(exact.values())
+        uneven = least != max(exact.values())
         changes: dict[str, object] = {}
         for name, segment in self._document.segments.items():
-            changes[f"segments.{name}.accounts"] = _scaled(segment.accounts, exact)
+            changes[f"segments.{name}.accounts"] = _scaled(segment.accounts, exact[name])
         for name, desk in self._document.desks.items():
             if desk.reviewers is not None:
-                changes[f"desks.{name}.reviewers"] = _scaled(desk.reviewers, exact)
+                changes[f"desks.{name}.reviewers"] = _scaled(desk.reviewers, least)
         for name, wave in self._document.waves.items():
             if wave.count is not None:
-                changes[f"waves.{name}.count"] = _scaled(wave.count, exact)
+                changes[f"waves.{name}.count"] = _scaled(wave.count, exact[wave.segment])
         for name, phase in self._plain["phases"].items():
             for path, value in phase["set"].items():
-                section, key = path.split(".")[0], path.split(".")[-1]
-                if (section, key) in (("desks", "reviewers"), ("waves", "count")) and value != "unlimited":
-                    changes[f"phases.{name}.set.{path}"] = _scaled(value, exact)
-        return self.with_values(changes)
+                section, thing, key = (*path.split("."), "", "")[:3]
+                if (section, key) == ("waves", "count"):
+                    changes[f"phases.{name}.set.{path}"] = _scaled(value, exact[self._document.waves[thing].segment])
+                elif (section, key) == ("desks", "reviewers") and value != "unlimited":
+                    changes[f"phases.{name}.set.{path}"] = _scaled(value, least)
+        if uneven and any(path.endswith(".reviewers") for path in changes):
+            raise ValueError("accounts of all segments meet at a limited desk: one share for all")
+        return changes
+
+    def values(self) -> dict[str, Any]:
+        """Path (as for `with_values`) -> what stands there in the resolved form, of everything without parts, phases included.
+
+        Quantities are their canonical text, or a `Range`.
+        """
+        found = leaves_in({key: value for key, value in self._plain.items() if key not in ("phases", "sweep")})
+        for name, phase in self._plain["phases"].items():
+            found[f"phases.{name}.from"] = phase["from"]
+            for path, value in phase["set"].items():
+                found |= leaves_in(value, ("phases", name, "set", path))
+        return found
 
     def ranges(self) -> dict[str, Range]:
         """Path (as for `with_values`) -> range of everything that is not known for sure, phases included."""
-        found = ranges_in({key: value for key, value in self._plain.items() if key not in ("phases", "sweep")})
-        for name, phase in self._plain["phases"].items():
-            for path, value in phase["set"].items():
-                found |= ranges_in(value, ("phases", name, "set", path))
-        return found
+        return {path: value for path, value in self.values().items() if isinstance(value, Range)}
 
     def drawn(self, values: Mapping[str, float]) -> Scenario:
         """The scenario with a number in place of some of its ranges, such as a draw from each.
@@ -197,8 +214,11 @@ def load(source: str | os.PathLike[str]) -> Scenario:
     return _loaded(layers(text, Source(str(path), path.parent), path), path.stem, path)
 
 
-def loads(text: str, *, folder: Path | None = None, name: str = "<text>") -> Scenario:
-    """Load a scenario from text; `folder` is where `extends` and observed files are looked for.
+def loads(text: str | bytes, *, folder: Path | None = None, name: str = "<text>") -> Scenario:
+    """Load a scenario from text, or from the content of a file.
+
+    `folder` is where files that it names, with `extends` or as observed values, are looked for. Without one no such file is read, wherever it
+    may be: what others hand in can then name scenarios that ship, and nothing else.
 
     Raises
     ------
@@ -206,11 +226,14 @@ def loads(text: str, *, folder: Path | None = None, name: str = "<text>") -> Sce
         With every fault of the text.
     """
     shown = None if name == "<text>" else name
-    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+    if (len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "replace"))) > MAX_BYTES:
         raise ScenarioError(
             [Fault(shown, None, "", "is too long", f"a scenario has at most {MAX_BYTES:,} bytes (1 MiB)")]
         )
-    return _loaded(layers(text, Source(shown, folder), None), name, None)
+    read = decoded(text, shown) if isinstance(text, bytes) else text
+    if isinstance(read, Fault):
+        raise ScenarioError([read])
+    return _loaded(layers(read, Source(shown, folder), None), name, None)
 
 
 def _loaded(built: Layers | tuple[Fault, ...], name: str, file: Path | None) -> Scenario:
@@ -312,6 +335,13 @@ def _of_table(path: str) -> bool:
 
 def _chance(written: Written | Range) -> float:
     return written.best if isinstance(written, Range) else float(Fraction(written.removesuffix("%")) / 100)
+
+
+def _exact(share: float) -> Fraction:
+    """A share as it is written in decimals."""
+    if not 0 < share <= 1:
+        raise ValueError(f"a share is above 0 and at most 1, found {share!r}")
+    return Fraction(repr(float(share)))
 
 
 def _scaled(written: Quantity | Written, share: Fraction) -> object:

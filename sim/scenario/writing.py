@@ -177,12 +177,12 @@ def _expectation(expectation: schema.Expectation) -> dict[str, Any]:
     return parts | {key: Written(limit.text) for key, limit in limits if limit is not None}
 
 
-def ranges_in(value: Any, path: tuple[str, ...] = ()) -> dict[str, Range]:
-    """Path -> range of every range in plain values."""
-    if isinstance(value, Range):
+def leaves_in(value: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Path -> what stands there, of everything in plain values that has no parts; a range has none."""
+    if not isinstance(value, (dict, list)):
         return {path_text(path): value}
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return {at: found for key, child in children for at, found in ranges_in(child, (*path, str(key))).items()}
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    return {at: found for key, child in children for at, found in leaves_in(child, (*path, str(key))).items()}
 
 
 def without_ranges(value: Any) -> Any:

@@ -95,6 +95,35 @@ def test_scaling_rounds_up_exactly() -> None:
     assert scenario.scaled(0.33).spec.desks["review"].reviewers == 14
 
 
+def test_each_segment_may_have_its_own_share() -> None:
+    """Waves go with their segment; where accounts meet at a limited desk, one share is for all."""
+    text = BASE.replace("reviewers: 2", "reviewers: unlimited")
+    scenario = loads(text).with_values(
+        {
+            "segments.crowd": {"accounts": 1_000},
+            "waves.order": {"at": "2 days", "segment": "crowd", "count": 100, "to": "banned"},
+        }
+    )
+    small = scenario.scaled({"crowd": 0.01})
+    assert [segment.accounts for segment in small.spec.segments.values()][-1] == 10
+    assert small.spec.segments["media"] == scenario.spec.segments["media"]
+    assert small.spec.waves["order"].count == 1
+    assert scenario.with_values(scenario.scaling({"crowd": 0.01})) == small
+    with pytest.raises(ValueError, match="meet at a limited desk"):
+        loads(BASE).with_values({"segments.crowd": {"accounts": 1_000}}).scaled({"crowd": 0.01})
+
+
+def test_values_can_be_set_as_they_are_told(scenario: Scenario) -> None:
+    """Every path of `values` is one of `with_values`, phases included, and its value reads as itself."""
+    told = scenario.values()
+    assert scenario.ranges().items() <= told.items()
+    assert any(path.startswith("phases.") and ".set." in path for path in told)
+    quantities = {path: str(value) for path, value in told.items() if path.endswith((".after", ".chance", ".expire"))}
+    assert len(quantities) > 3
+    fixed = {path: text for path, text in quantities.items() if path not in scenario.ranges()}
+    assert scenario.with_values(fixed) == scenario
+
+
 @pytest.mark.parametrize("share", [0, -1, 1.1, float("nan")])
 def test_shares_that_are_refused(share: float) -> None:
     with pytest.raises(ValueError, match="share"):

@@ -1,0 +1,152 @@
+"""The page of the app without a browser: widgets in, numbers out, and no session sees another's."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import sim
+from sim.views.app import serving
+from sim.views.app.picture import percent
+from sim.views.app.sources import of_catalogue
+from sim.views.app.what_if import WhatIf
+
+DEADLINE = "ladder.states.rectifying.exits.deadline.after"
+PAGE = str(serving.PAGE)
+
+
+def page() -> AppTest:
+    """The page as it first comes."""
+    shown = AppTest.from_file(PAGE, default_timeout=120).run()
+    assert not shown.exception
+    return shown
+
+
+def slider(shown: AppTest, path: str):  # type: ignore[no-untyped-def]
+    """The slider of a path."""
+    return next(widget for widget in shown.sidebar.slider if widget.key.endswith(f":{path}"))
+
+
+def numbers(shown: AppTest, column: str) -> list[str]:
+    """A column of the headlines."""
+    return [str(value) for value in shown.table[0].value[column]]
+
+
+def test_a_moved_slider_gives_the_numbers_of_the_command_line(tmp_path: Path) -> None:
+    """The what-if file that the page offers, run by itself, has the ban rates that the page shows."""
+    shown = page()
+    before = numbers(shown, "baseline")
+    assert "what-if" not in shown.table[0].value.columns
+    slider(shown, DEADLINE).set_value(3.0).run()
+    assert not shown.exception
+    assert numbers(shown, "baseline") == before
+    base = of_catalogue("wechat_2022")
+    what_if = WhatIf(base, "wechat_2022", {DEADLINE: "3 days"})
+    assert any(block.value == f"{DEADLINE}: 3 days" for block in shown.code)
+    from sim.views.app.sample import sample
+
+    file = tmp_path / "x.yaml"
+    file.write_text(what_if.text(sample(base, what_if.scenario()).changes), encoding="utf-8")
+    summary = sim.run(str(file), seed=1).summary
+    rates = summary[(summary["measure"] == "ban_rate") & (summary["segment"] != "")]["value"]
+    assert numbers(shown, "what-if") == [percent(rate) for rate in rates] != before
+
+
+def test_sliders_go_back() -> None:
+    """The button forgets what was moved and typed."""
+    shown = page()
+    slider(shown, DEADLINE).set_value(3.0).run()
+    shown.sidebar.text_area[0].set_value("ladder.strikes.expire: 60 days").run()
+    assert len([block for block in shown.code if DEADLINE in block.value and "60 days" in block.value]) == 1
+    next(button for button in shown.sidebar.button if "back" in button.label).click().run()
+    assert not shown.exception
+    assert slider(shown, DEADLINE).value == 7.0
+    assert "what-if" not in shown.table[0].value.columns
+
+
+def test_faults_are_those_of_the_command_line() -> None:
+    """In the same words, and nothing is drawn from them."""
+    shown = page()
+    shown.sidebar.text_area[0].set_value("ladder.strikes.expiry: 60 days\nobserve: often").run()
+    assert not shown.exception
+    with pytest.raises(sim.ScenarioError) as caught:
+        sim.load("wechat_2022").with_values({"ladder.strikes.expiry": "60 days", "observe": "often"})
+    assert [block.value for block in shown.code] == [str(caught.value)]
+    assert "did you mean `expire`?" in shown.code[0].value
+    assert not shown.table
+
+
+@pytest.mark.parametrize("view", ["States", "Flows", "Desks", "Differences"])
+def test_every_view(view: str) -> None:
+    """Each is drawn, with a what-if."""
+    shown = page()
+    slider(shown, DEADLINE).set_value(3.0).run()
+    next(radio for radio in shown.radio if view in radio.options).set_value(view).run()
+    assert not shown.exception
+    assert len(shown.subheader) >= 2
+
+
+def test_titles_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No markup of a scenario reaches the page as markup."""
+    from sim.views.app import sources
+
+    hostile = sim.load("wechat_2022").with_values(
+        {"title": "<script>alert(1)</script> ![x](http://x.test/y) :red[z] $a$"}
+    )
+    text = hostile.resolved_yaml()
+    monkeypatch.setattr(sources, "of_catalogue", lambda name: sim.loads(text, name=name))
+    shown = page()
+    assert shown.title[0].value == (r"\<script\>alert\(1\)\</script\> \!\[x\]\(http\://x\.test/y\) \:red\[z\] \$a\$")
+
+
+def test_sessions_do_not_meet() -> None:
+    """What one moves, another does not see."""
+    one, other = page(), page()
+    slider(one, DEADLINE).set_value(3.0).run()
+    other.run()
+    assert "what-if" in one.table[0].value.columns
+    assert "what-if" not in other.table[0].value.columns
+    assert slider(other, DEADLINE).value == 7.0
+
+
+def test_all_accounts_can_be_run_and_stopped() -> None:
+    """The run is of this session; once stopped, the page offers it again."""
+    shown = page()
+    next(button for button in shown.button if button.label == "Run all accounts").click().run()
+    assert not shown.exception
+    _, job = shown.session_state["whole"]
+    next(button for button in shown.button if button.label == "Stop this run").click().run()
+    end = time.monotonic() + 30
+    while job.state in ("waiting", "running") and time.monotonic() < end:
+        time.sleep(0.05)
+    assert job.state == "stopped"
+    shown.run()
+    assert not shown.exception
+    assert any("stopped" in told.value for told in shown.info)
+    assert any(button.label == "Run all accounts" for button in shown.button)
+
+
+def test_what_streamlit_is_told() -> None:
+    """Only this machine, nothing sent out, uploads bounded, no files watched or served."""
+    told = dict(part[2:].split("=", 1) for part in serving.command_line(8600, browser=False)[3:])
+    assert told["server.address"] == "127.0.0.1"
+    assert told["browser.gatherUsageStats"] == "false"
+    assert told["server.fileWatcherType"] == "none"
+    assert told["server.maxUploadSize"] == "1"
+    assert told["server.enableXsrfProtection"] == told["server.enableCORS"] == "true"
+    assert told["server.enableStaticServing"] == "false"
+    assert (told["server.port"], told["server.headless"]) == ("8600", "true")
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    """Before anything is loaded or compiled."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(sim.errors.RunError, match="cannot be had"):
+            serving.check_ready(taken.getsockname()[1])

@@ -1,0 +1,135 @@
+"""Pictures of the app hold the numbers of `sim.run` and `sim.compare`, and so do the tables that it hands out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import sim
+from sim.views.app.panels import PANELS, Asked
+from sim.views.app.picture import (
+    ALL,
+    HEADLINES,
+    Picture,
+    archive,
+    desk_lines,
+    draw,
+    flip_lines,
+    headlines,
+    percent,
+    points,
+)
+from sim.views.app.sources import of_catalogue
+from sim.views.app.what_if import WhatIf
+
+DEADLINE = {"ladder.states.rectifying.exits.deadline.after": "3 days"}
+MOST = 20_000
+
+
+def drawn(changes: dict[str, str]) -> tuple[WhatIf, Picture]:
+    """A picture of a small sample of rule 3.24."""
+    what_if = WhatIf(of_catalogue("wechat_2022"), "wechat_2022", changes)
+    return what_if, draw(what_if.base, what_if.scenario(), 1, lambda share: None, most=MOST)
+
+
+@pytest.fixture(scope="module")
+def short() -> tuple[WhatIf, Picture]:
+    """With a deadline of three days."""
+    return drawn(DEADLINE)
+
+
+def test_numbers_are_those_of_a_run(short: tuple[WhatIf, Picture], tmp_path: Path) -> None:
+    """The what-if file of the sample, run by itself, gives every table and every number of the headlines."""
+    what_if, picture = short
+    file = tmp_path / "x.yaml"
+    file.write_text(what_if.text(picture.sample.changes), encoding="utf-8")
+    run = sim.run(str(file), seed=1)
+    for name in ("occupancy", "bans", "transitions", "desks", "histories"):
+        pd.testing.assert_frame_equal(getattr(run, name), picture.what_if.tables[name])
+    for measure in HEADLINES:
+        rows = run.summary[(run.summary["measure"] == measure) & (run.summary["segment"] != "")]
+        shown = headlines(picture, measure, changed=True)
+        assert list(shown["segment"]) == list(rows["segment"]) == list(what_if.base.spec.segments)
+        assert list(shown["what-if"]) == [percent(value) for value in rows["value"]]
+    assert list(headlines(picture, "ban_rate", changed=True)["what-if"]) != list(
+        headlines(picture, "ban_rate", changed=True)["baseline"]
+    )
+
+
+def test_the_baseline_is_that_of_a_run(short: tuple[WhatIf, Picture]) -> None:
+    """With its own limits where nothing was moved."""
+    what_if, picture = short
+    run = sim.run(what_if.base.with_values(picture.sample.changes), seed=1)
+    shown = headlines(picture, "ban_rate", changed=False)
+    row = run.summary.query("measure == 'ban_rate' and segment == 'nft_platforms'").iloc[0]
+    assert list(shown.iloc[-1]) == [
+        "nft_platforms",
+        percent(row["value"]),
+        f"{percent(row['low'])} to {percent(row['high'])}",
+    ]
+
+
+def test_differences_are_those_of_compare(short: tuple[WhatIf, Picture]) -> None:
+    """Paired, with limits, and the accounts that end differently."""
+    what_if, picture = short
+    cut = picture.sample.changes
+    compared = sim.compare(what_if.base.with_values(cut), what_if.scenario(cut), seed=1)
+    pd.testing.assert_frame_equal(compared.differences, picture.compared.differences)
+    shown = headlines(picture, "ban_rate", changed=True).set_index("segment").loc["nft_platforms"]
+    row = compared.differences.query("measure == 'ban_rate' and segment == 'nft_platforms'").iloc[0]
+    assert shown["difference, points"] == points(row["difference"])
+    assert shown["95 % limits"] == f"{points(row['low'])} to {points(row['high'])}"
+    flips = flip_lines(picture)
+    assert set(flips["first rule that differs"]) == {"ladder.states.rectifying.exits.deadline"}
+
+
+def test_sums_over_segments_cut_unevenly_are_not_shown(short: tuple[WhatIf, Picture]) -> None:
+    """They would be of no population; where all are cut alike they are shown."""
+    assert ALL not in set(headlines(short[1], "ban_rate", changed=True)["segment"])
+    _, picture = drawn({"desks.review.reviewers": "50000000"})
+    assert picture.sample.even
+    assert ALL in set(headlines(picture, "ban_rate", changed=True)["segment"])
+    assert set(desk_lines(picture).index) == {"review", "appeals"}
+
+
+@pytest.mark.parametrize("changed", [True, False])
+@pytest.mark.parametrize("view", PANELS)
+def test_every_view_can_be_drawn(view: str, changed: bool, short: tuple[WhatIf, Picture]) -> None:
+    """Each has a heading; charts are Vega-Lite, of both runs where something was moved."""
+    for measure in HEADLINES:
+        drawings = list(PANELS[view](short[1], Asked(measure, "nft_platforms", False, changed)))
+        assert all(drawing.heading for drawing in drawings)
+        charts = [drawing.chart.to_dict() for drawing in drawings if drawing.chart is not None]
+        assert charts or not changed
+        texts = [str(chart) for chart in charts]
+        if view != "Differences":
+            assert all(("what-if" in text) == changed for text in texts)
+
+
+def test_a_scenario_without_desks() -> None:
+    """Says so instead of an empty chart."""
+    base = sim.loads(
+        "{start: 2022-01-01, horizon: 9 days, segments: {a: {accounts: 9}}, ladder: {start: x, states: {x: {}}}}"
+    )
+    picture = draw(base, base, 0, lambda share: None, most=MOST)
+    told = [list(PANELS[view](picture, Asked("ban_rate", ALL, False, False))) for view in PANELS]
+    assert [drawing.heading for drawing in told[3]] == ["This scenario has no desks."]
+    assert [drawing.heading for drawing in told[4]] == ["Nothing has been moved: there is no difference."]
+
+
+def test_the_archive_holds_results_folders(short: tuple[WhatIf, Picture], tmp_path: Path) -> None:
+    """Both runs open again and hold the tables of the picture, as Parquet and CSV."""
+    with zipfile.ZipFile(io.BytesIO(archive(short[1]))) as file:
+        assert all(not Path(name).is_absolute() and ".." not in name for name in file.namelist())
+        file.extractall(tmp_path)
+    for folder, run in (("baseline", short[1].baseline), ("what_if", short[1].what_if)):
+        opened = sim.open(tmp_path / folder)
+        assert opened.scenario.sha256() == run.scenario.sha256()
+        pd.testing.assert_frame_equal(opened.bans, run.tables["bans"], check_categorical=False)
+        assert (tmp_path / folder / "bans.csv").is_file()
+    assert len(pd.read_csv(tmp_path / "differences.csv")) == len(short[1].compared.differences)
+    assert sim.reproduce(tmp_path / "what_if").identical
