@@ -150,3 +150,26 @@ def test_a_port_that_is_taken_is_told() -> None:
         taken.listen()
         with pytest.raises(sim.errors.RunError, match="cannot be had"):
             serving.check_ready(taken.getsockname()[1])
+
+
+def test_ten_users_at_once() -> None:
+    """Each sees what they moved, and each the same baseline; the pictures that are kept are bounded."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    page()
+
+    def use(days: float) -> tuple[list[str], list[str], str]:
+        shown = page()
+        slider(shown, DEADLINE).set_value(days).run()
+        assert not shown.exception
+        told = next(block.value for block in shown.code if block.value.startswith(DEADLINE))
+        return numbers(shown, "baseline"), numbers(shown, "what-if"), told
+
+    asked = [3.0 + 0.5 * (user % 5) for user in range(10)]
+    with ThreadPoolExecutor(10) as users:
+        seen = list(users.map(use, asked))
+    assert [told for _, _, told in seen] == [f"{DEADLINE}: {days:g} days" for days in asked]
+    assert len({tuple(baseline) for baseline, _, _ in seen}) == 1
+    for (_, rates, _), (_, again, _) in zip(seen[:5], seen[5:], strict=True):
+        assert rates == again
+    assert len({tuple(rates) for _, rates, _ in seen}) == 5

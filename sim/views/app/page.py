@@ -138,7 +138,7 @@ def told_sample(picture: Picture) -> None:
     """Of which accounts the pictures are."""
     part = picture.sample
     if part.accounts == part.of:
-        st.caption(f"All {part.of:,} accounts.")
+        st.markdown(f"All {part.of:,} accounts.")
         return
     how = "every segment cut by the same share" if part.even else "small segments whole, large ones cut"
     warning = (
@@ -146,7 +146,7 @@ def told_sample(picture: Picture) -> None:
         if part.even and any(path.startswith("desks.") for path in part.changes)
         else ""
     )
-    st.caption(f"{part.accounts:,} of {part.of:,} accounts: {how}.{warning}")
+    st.markdown(f"{part.accounts:,} of {part.of:,} accounts: {how}.{warning}")
 
 
 def asked_of(picture: Picture, view: str, measure: str, changed: bool) -> Asked:
@@ -242,7 +242,7 @@ def downloads(what_if: WhatIf, picture: Picture, seed: int) -> None:
     shown = files[1][2] if changes else name
     st.code(f"enforcement-sim run {shown} --seed {seed}", language="sh")
     if what_if.extends.endswith((".yaml", ".yml")):
-        st.caption(escaped(f"Keep {what_if.extends} beside the what-if file: it extends it."))
+        st.markdown(escaped(f"Keep {what_if.extends} beside the what-if file: it extends it."))
 
 
 def main() -> None:

@@ -27,9 +27,9 @@ SETTINGS = {
     "client.showErrorDetails": "none",
     "runner.magicEnabled": "false",
     "theme.base": "light",
+    "theme.headingFontSizes": '["1.8rem", "1.5rem", "1.2rem"]',
 }
 """Options of Streamlit's own command line; `client.showErrorDetails`: a fault of ours shows nobody the files of this machine."""
-HEADINGS = ("1.9rem", "1.5rem", "1.2rem")
 HOSTS = (ADDRESS, "localhost")
 """What a browser may call this machine: a page elsewhere that gives this address a name of its own is turned away."""
 
@@ -68,9 +68,8 @@ def warm_up() -> None:
 def command_line(port: int, *, browser: bool) -> list[str]:
     """What Streamlit is told."""
     settings = {**SETTINGS, "server.port": port, "server.headless": "false" if browser else "true"}
-    lists = [f"--server.allowedHosts={host}" for host in HOSTS]
-    lists += [f"--theme.headingFontSizes={size}" for size in HEADINGS]
-    return ["streamlit", "run", str(PAGE), *lists, *(f"--{name}={value}" for name, value in settings.items())]
+    hosts = [f"--server.allowedHosts={host}" for host in HOSTS]
+    return ["streamlit", "run", str(PAGE), *hosts, *(f"--{name}={value}" for name, value in settings.items())]
 
 
 def serve_app(port: int, *, browser: bool) -> None:
