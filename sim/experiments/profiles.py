@@ -180,7 +180,7 @@ def _limit(place: int, fits: Sequence[Fit], above: Floats, least: float, blur: f
     step = int(np.flatnonzero(above <= THRESHOLD).max(initial=0)) + 1
     if step >= len(fits) or above[step:].max() <= THRESHOLD + blur:
         return math.nan, False
-    if _held_by_ranges(place, fits[step], least + THRESHOLD + blur):
+    if _held_by_ranges(place, fits[step], least + THRESHOLD):
         return math.nan, False
     return _crossed(fits, above, step - 1, place), True
 

@@ -332,6 +332,12 @@ def test_a_limit_that_another_range_makes_is_none() -> None:
     assert profile_of(0, inward, 0.0, 0.0).verdict == "at most"
 
 
+def test_chance_does_not_lift_a_limit() -> None:
+    """A point just above the threshold, with one far above behind it, is a limit, whatever chance may do: another at its end has no part in it."""
+    fits = [_valley(0.5, 0.0, other=0.0), _valley(0.8, 4.3, other=0.0, slope=0.001), _valley(1.0, 40.0, other=0.0)]
+    assert profile_of(0, fits, 0.0, 3.0).verdict == "at most"
+
+
 def test_axes() -> None:
     """What is above zero is stretched by its logarithm; both ways agree, and values are told in the unit of the file."""
     scenario = ladder(chance="{low: 0%, best: 20%, high: 90%}")
