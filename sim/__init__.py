@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.experiments.expect import Checks, check_expectations
     from sim.experiments.reproduce import Reproduction, reproduce
     from sim.scenario import Scenario, json_schema, load, loads, shipped
+    from sim.views.calibration import Calibration, calibrate
     from sim.views.comparison import Comparison, compare
     from sim.views.ranges import Draws, Sensitivity, draws, sensitivity
     from sim.views.result import Result, open, run
@@ -38,6 +39,8 @@ _HOME = {
     "load": "sim.scenario",
     "loads": "sim.scenario",
     "shipped": "sim.scenario",
+    "Calibration": "sim.views.calibration",
+    "calibrate": "sim.views.calibration",
     "Comparison": "sim.views.comparison",
     "compare": "sim.views.comparison",
     "Result": "sim.views.result",
@@ -53,6 +56,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Calibration",
     "Checks",
     "Comparison",
     "Draws",
@@ -65,6 +69,7 @@ __all__ = [
     "ScenarioError",
     "Sensitivity",
     "Sweep",
+    "calibrate",
     "check_expectations",
     "compare",
     "draws",

@@ -1,17 +1,24 @@
 """The command line: parse, call, print. Heavy modules are imported by the verb that needs them.
 
-`common` holds what verbs share; `files`, `running`, `what_if`, `resuming` and `serving` the verbs, listed in the order in which they are imported here.
+`common` holds what verbs share; the other modules hold the verbs, listed in the order of `VERBS`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from sim.cli import files, resuming, running, serving, what_if
+from sim.cli import calibrate, files, resuming, running, serving, what_if
 from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, app
 from sim.errors import ResultsError, RunError, ScenarioError
 
-__all__ = ["app", "files", "main", "resuming", "running", "serving", "what_if"]
+__all__ = ["app", "calibrate", "files", "main", "resuming", "running", "serving", "what_if"]
+
+VERBS = (
+    *("run", "compare", "sweep", "sensitivity", "calibrate", "test", "reproduce", "resume"),
+    *("list", "show", "validate", "schema", "app", "bench"),
+)
+"""The order in which `--help` tells of them."""
+app.registered_commands.sort(key=lambda verb: VERBS.index(str(verb.name or getattr(verb.callback, "__name__", ""))))
 
 
 def main() -> None:

@@ -55,6 +55,10 @@ def _print(verb: str, found: Any, folder: Path) -> None:
         print_sweep(found, folder)
     elif verb == "draws":
         print_draws(found, folder)
+    elif verb == "calibrate":
+        from sim.views.calibration import print_calibration
+
+        print_calibration(found, folder)
     else:
         from sim.views.ranges import print_sensitivity
 

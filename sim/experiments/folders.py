@@ -37,7 +37,7 @@ from sim.results.placing import MANIFEST, Claim, Partial, clear_abandoned
 from sim.results.store import SCENARIO
 from sim.scenario import Scenario, loads
 
-Verb = Literal["run", "compare", "sweep", "draws", "sensitivity"]
+Verb = Literal["run", "compare", "sweep", "draws", "sensitivity", "calibrate"]
 COMMAND = "command.json"
 _TASK = re.compile(r"[0-9a-f]{32}\.\w+")
 

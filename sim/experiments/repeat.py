@@ -7,6 +7,7 @@ experiment       what its manifest must tell, besides seed, replications and eng
 `sweep`          the values of each axis, as shown and as a scenario writes them; or the number of samples
 `uncertainty`    the number of draws
 `sensitivity`    method, samples, outputs
+`calibrate`      free, starts, scale, wanted (its targets)
 ===============  ==========================================================================================================
 
 Only `compare` has its scenarios in the manifest, as they are several; those of the others lie beside it, in ``scenario.resolved.yaml``. The values
@@ -26,11 +27,13 @@ from typing import Any
 import pandas as pd
 
 from sim.errors import ResultsError, ScenarioError
+from sim.experiments.calibrate import calibrate
 from sim.experiments.compare import compare_scenarios
 from sim.experiments.points import Point, grid, latin_hypercube
 from sim.experiments.replications import Engine
 from sim.experiments.sensitivity import sensitivity
 from sim.experiments.sweep import run_sweep
+from sim.experiments.targets import targets_in
 from sim.experiments.uncertainty import uncertainty
 from sim.results.store import Stored
 from sim.scenario import Scenario, loads
@@ -75,7 +78,15 @@ def _sensitivity(told: Mapping[str, Any], stored: Stored, settings: dict[str, An
     return {"sensitivity": found.table, "swings": found.swings}
 
 
+def _calibrate(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
+    scenario = _scenario(told, stored)
+    targets = targets_in(str(told["wanted"]), "<targets>", scenario)
+    options = {"free": told["free"], "starts": index(told["starts"]), "scale": told["scale"], **settings}
+    return calibrate(scenario, targets, **options).tables
+
+
 REPEATS: dict[str, Repeat] = {
+    "calibrate": _calibrate,
     "compare": _compare,
     "sweep": _sweep,
     "uncertainty": _uncertainty,

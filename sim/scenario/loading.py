@@ -161,6 +161,16 @@ class Scenario:
             Path of a range -> value on the range's own scale (microseconds, events per microsecond, shares of 1, or
             plain).
         """
+        return self.with_values(self.changes_at(values))
+
+    def changes_at(self, values: Mapping[str, float]) -> dict[str, object]:
+        """What `drawn` sets: path -> value as a file writes it, with the other entries of tables that are scaled.
+
+        Raises
+        ------
+        ScenarioError
+            A path is not one of a range.
+        """
         ranges = self.ranges()
         unknown = [path for path in values if path not in ranges]
         if unknown:
@@ -175,7 +185,7 @@ class Scenario:
             total = math.fsum(chances.values())
             for name, chance in chances.items():
                 changes[f"{table}.{name}"] = f"{chance / total * 100!r}%"
-        return self.with_values(changes)
+        return changes
 
     def value(self, path: str) -> object:
         """What stands at a path (as for `with_values`), as the resolved form writes it; ``None`` where nothing does."""

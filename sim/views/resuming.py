@@ -9,13 +9,15 @@ from pathlib import Path
 
 from sim.experiments.folders import Command, Verb, command_of
 from sim.experiments.replications import Settings
+from sim.experiments.targets import targets_in
 from sim.experiments.until import Watch, precision_of
+from sim.views.calibration import Calibration, calibrate
 from sim.views.comparison import Comparison, compare
 from sim.views.ranges import Draws, Sensitivity, draws, sensitivity
 from sim.views.result import Result, run_with_figures
 from sim.views.sweeps import Sweep, sweep
 
-Found = Result | Comparison | Sweep | Draws | Sensitivity
+Found = Result | Comparison | Sweep | Draws | Sensitivity | Calibration
 Progress = Callable[[float], None]
 
 
@@ -56,7 +58,7 @@ def resume(
 
     Returns
     -------
-    Result, Comparison, Sweep, Draws or Sensitivity
+    Result, Comparison, Sweep, Draws, Sensitivity or Calibration
         What the function that was begun returns.
 
     Raises
@@ -89,11 +91,14 @@ def finish(command: Command, out: Path, *, workers: int | None, cluster: str | N
             progress=progress,
         )
         return Resumed("run", made, watch)
+    if command.verb == "calibrate":
+        asked = {**asked, "targets": targets_in(asked["targets"], "<targets>", first)}
     verbs: dict[str, Callable[..., Found]] = {
         "compare": compare,
         "sweep": sweep,
         "draws": draws,
         "sensitivity": sensitivity,
+        "calibrate": calibrate,
     }
     found = verbs[command.verb](
         *command.scenarios, **asked, workers=workers, cluster=cluster, out=out, force=force, progress=progress
