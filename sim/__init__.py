@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sim.experiments.reproduce import Reproduction, reproduce
     from sim.scenario import Scenario, json_schema, load, loads, shipped
     from sim.views.comparison import Comparison, compare
+    from sim.views.fits import Fit, fit
     from sim.views.ranges import Draws, Sensitivity, draws, sensitivity
     from sim.views.result import Result, open, run
     from sim.views.sweeps import Sweep, sweep
@@ -42,6 +43,8 @@ _HOME = {
     "Result": "sim.views.result",
     "open": "sim.views.result",
     "run": "sim.views.result",
+    "Fit": "sim.views.fits",
+    "fit": "sim.views.fits",
     "Draws": "sim.views.ranges",
     "draws": "sim.views.ranges",
     "Sensitivity": "sim.views.ranges",
@@ -55,6 +58,7 @@ __all__ = [
     "Comparison",
     "Draws",
     "Fault",
+    "Fit",
     "Reproduction",
     "Result",
     "ResultsError",
@@ -66,6 +70,7 @@ __all__ = [
     "check_expectations",
     "compare",
     "draws",
+    "fit",
     "json_schema",
     "load",
     "loads",

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {"errors": 0, "scenario": 1, "model": 2, "engines": 3, "results": 4, "experiments": 5, "views": 6, "cli": 7}
 HOMES = {
     "distributed": {"sim.experiments.cluster"},
+    "lifelines": {"sim.experiments.fit_families"},
     "numba": {"sim.model.jit"},
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},

@@ -1,17 +1,17 @@
 """The command line: parse, call, print. Heavy modules are imported by the verb that needs them.
 
-`common` holds what verbs share; `files`, `running` and `what_if` the verbs, which are listed in the order in which they are imported here.
+`common` holds what verbs share; `files`, `running`, `what_if` and `fitting` the verbs, which are listed in the order in which they are imported here.
 """
 
 from __future__ import annotations
 
 import sys
 
-from sim.cli import files, running, what_if
+from sim.cli import files, fitting, running, what_if
 from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, app
 from sim.errors import ResultsError, RunError, ScenarioError
 
-__all__ = ["app", "files", "main", "running", "what_if"]
+__all__ = ["app", "files", "fitting", "main", "running", "what_if"]
 
 
 def main() -> None:
