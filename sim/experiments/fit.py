@@ -38,7 +38,7 @@ LIVED_ACCOUNTS, MOST_REPLICATIONS = 100_000, 200
 
 ESTIMATES = ("state", "to", "entries", "events", "family", "parameter", "value", "standard_error", "unit", "aic", "gap")
 OCCUPANCY = ("segment", "state", "days", "observed", "low", "high", "simulated")
-ALL = "all"
+ALL = "all together"
 
 
 @dataclass(frozen=True, eq=False)

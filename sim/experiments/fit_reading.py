@@ -147,7 +147,7 @@ def _some(wrong: pd.Series[Any]) -> list[int]:
 
 def _times(texts: pd.Series[str]) -> pd.Series[Any]:
     """Timestamps without time zone (UTC where one is given), or numbers; nothing where a text is neither."""
-    numbers = pd.to_numeric(texts, errors="coerce")
+    numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
     if bool(numbers.notna().iloc[0]):
         return numbers.where(np.isfinite(numbers))
     return pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
