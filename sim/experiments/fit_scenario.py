@@ -110,8 +110,7 @@ def scenario_text(
         "purpose": f"How do accounts move through the states recorded in {histories.name}, and what would other rules change about it?",
         "sources": [f"histories: {source}"],
         "assumed": [
-            "start: all accounts join then; time is time since joining, the dates mean nothing",
-            "horizon: as long as the longest observed account",
+            "start horizon observe: all accounts join at the start, so time is time since joining; it ends with the longest observed account",
             "ladder.states.*: a stay depends on its state alone, not on the date, on what was before or on the account",
             *(
                 f"ladder.states.*: before {name} a stay counts as short up to {duration_text(days)}"
@@ -224,7 +223,7 @@ def duration_text(days: float) -> str:
     exact = (
         unit
         for unit in units
-        if us >= UNITS_US[unit] and float(f"{us / UNITS_US[unit]:.{DIGITS}g}") * UNITS_US[unit] == us
+        if us >= UNITS_US[unit] and round(float(f"{us / UNITS_US[unit]:.{DIGITS}g}") * UNITS_US[unit]) == us
     )
     unit = next(exact, next((unit for unit in units if us >= UNITS_US[unit]), "second"))
     return _with_unit(number_text(us / UNITS_US[unit]), unit)
