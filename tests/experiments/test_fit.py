@@ -1,13 +1,14 @@
 """Fitting: a known ladder recovered over 20 seeds, traffic fines, Wikipedia's blocks, what is refused, what is written.
 
-Recovery: 20 seeds, each estimate within three standard errors of the truth. Seven estimates a seed miss by chance 0.3 % of the time each, so two or
-more of 140 misses (of which one is allowed) come up in 6 % of suites of seeds; the seeds are 0 to 19, and were not chosen.
+Recovery: 20 seeds, each estimate within three standard errors of the truth. That is nine estimates a seed, 180 in all, each of which misses by chance
+0.3 % of the time; one may (two or more come up in 9 % of sets of seeds). The seeds are 0 to 19, and were not chosen.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 import sim
+from sim import cli
 from sim.errors import ResultsError, ScenarioError
 from sim.experiments.fit import Fit, fit_histories
 from sim.experiments.fit_before import log_rank, splits_by_stay
@@ -79,7 +81,7 @@ def written(histories: pd.DataFrame, file: Path) -> Path:
 @pytest.fixture(scope="module")
 def recovered() -> list[dict[tuple[str, str], ExitFit]]:
     """The ladder fitted to its own histories, seed by seed."""
-    scenario = sim.loads(LADDER.format(accounts=6_000))
+    scenario = sim.loads(LADDER.format(accounts=12_000))
     found = []
     for seed in range(SEEDS):
         histories = sim.run(scenario, seed=seed, histories=None).histories
@@ -90,7 +92,7 @@ def recovered() -> list[dict[tuple[str, str], ExitFit]]:
 
 @pytest.mark.parametrize("way", TRUTH, ids=" to ".join)
 def test_family_is_recovered(recovered: list[dict[tuple[str, str], ExitFit]], way: tuple[str, str]) -> None:
-    """The right family in at least 18 of 20, and every chance and parameter within three standard errors, but for one in 140."""
+    """In at least 18 of 20 seeds."""
     family, _ = TRUTH[way]
     assert all(fitted.keys() == TRUTH.keys() for fitted in recovered)
     assert sum(fitted[way].family == family for fitted in recovered) >= 18
@@ -112,7 +114,7 @@ def test_chances_and_distributions_are_recovered(recovered: list[dict[tuple[str,
                     assert estimate.value == truth[estimate.name], (way, estimate)
                     certain += 1
     assert certain > 2 * SEEDS
-    assert len(scores) > 6 * SEEDS
+    assert len(scores) > 8 * SEEDS
     assert sum(score > 3 for score in scores) <= 1
     assert 0.55 < np.mean(scores) < 1.05  # the mean of |z| is 0.80: errors are neither too small nor too large
 
@@ -246,6 +248,42 @@ def test_what_is_written_loads_and_is_whole(tmp_path: Path) -> None:
         sim.fit(file, out=out)
     with pytest.raises(ScenarioError, match="did you mean `banned`"):
         sim.fit(file, bans=["baned"])
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["enforcement-sim", *arguments])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(str(stop.code or 0))
+    return 0
+
+
+def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In an empty folder: it says what it found and where it is, writes over nothing, and tells what is wrong on one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    rows = [
+        f"{k},{day},{state}"
+        for k in range(40)
+        for day, state in ((0, "warned"), (3 if k % 4 else 7, "ok" if k % 4 else "banned"))
+    ]
+    Path("days.csv").write_text("account,time,state\n" + "\n".join(rows) + "\n")
+    assert command(monkeypatch, "fit", "days.csv", "--end", "30") == 0
+    told = capsys.readouterr().out
+    assert "80 rows, 40 accounts, 3 states" in told
+    assert "fixed 7 days" in told
+    assert "fixed 3 days" in told
+    assert "warned: at most" in told
+    assert "are at days*" in told
+    assert sim.load("days.yaml").spec.ladder.states["warned"].exits["banned"].after.values == (7 * DAY_US,)
+    assert command(monkeypatch, "fit", "days.csv") == 2
+    assert "already there" in capsys.readouterr().err
+    assert command(monkeypatch, "fit", "days.csv", "--force", "-q") == 0
+    assert capsys.readouterr().out == ""
+    assert command(monkeypatch, "fit", "none.csv") == 2
+    assert "there is no such file" in capsys.readouterr().err
 
 
 SAID = {
