@@ -14,6 +14,7 @@
 `sensitivity.py`        which ranges matter: Morris and Sobol
 `folders.py`            results folders of experiments over many points
 `compare.py`            scenarios compared account by account; `flips.py`, `paired.py`, `curves.py` are its parts
+`fit.py`                a scenario from recorded histories; `fit_*.py` are its parts
 `bench.py`              how fast this machine is
 ======================  ======================================================
 """
