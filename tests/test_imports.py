@@ -127,7 +127,9 @@ def test_import_sim_is_light() -> None:
     assert {name for name in modules if name.startswith("sim.")} == set()
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("fit",), ("validate",), ("show",), ("schema",), ("list",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "verb", [(), ("run",), ("fit",), ("validate",), ("show",), ("schema",), ("list",)], ids=" ".join
+)
 def test_help_is_light(verb: tuple[str, ...]) -> None:
     """Help needs none of the heavy packages."""
     assert loaded_by("from sim.cli import main; main()", *verb, "--help") & HEAVY == set()
