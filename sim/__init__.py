@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.scenario import Scenario, json_schema, load, loads, shipped
     from sim.views.calibration import Calibration, calibrate
     from sim.views.comparison import Comparison, compare
+    from sim.views.fits import Fit, fit
     from sim.views.ranges import Draws, Sensitivity, draws, sensitivity
     from sim.views.result import Result, open, run
     from sim.views.resuming import resume
@@ -46,6 +47,8 @@ _HOME = {
     "Result": "sim.views.result",
     "open": "sim.views.result",
     "run": "sim.views.result",
+    "Fit": "sim.views.fits",
+    "fit": "sim.views.fits",
     "Draws": "sim.views.ranges",
     "draws": "sim.views.ranges",
     "Sensitivity": "sim.views.ranges",
@@ -61,6 +64,7 @@ __all__ = [
     "Comparison",
     "Draws",
     "Fault",
+    "Fit",
     "Reproduction",
     "Result",
     "ResultsError",
@@ -73,6 +77,7 @@ __all__ = [
     "check_expectations",
     "compare",
     "draws",
+    "fit",
     "json_schema",
     "load",
     "loads",

@@ -17,6 +17,7 @@ HOMES = {
     "altair": {"sim.views.chart_lines", "sim.views.charts", "sim.views.report.page"},
     "distributed": {"sim.experiments.cluster"},
     "jinja2": {"sim.views.report.page"},
+    "lifelines": {"sim.experiments.fit_families"},
     "numba": {"sim.model.jit"},
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},
@@ -143,7 +144,7 @@ def test_import_sim_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [(), ("run",), ("validate",), ("show",), ("schema",), ("list",), ("app",)], ids=" ".join
+    "verb", [(), ("run",), ("fit",), ("validate",), ("show",), ("schema",), ("list",), ("app",)], ids=" ".join
 )
 def test_help_is_light(verb: tuple[str, ...]) -> None:
     """Help needs none of the heavy packages."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from sim.cli import calibrate, files, resuming, running, serving, what_if
+from sim.cli import calibrate, files, fitting, resuming, running, serving, what_if
 from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, app
 from sim.errors import ResultsError, RunError, ScenarioError
 
-__all__ = ["app", "calibrate", "files", "main", "resuming", "running", "serving", "what_if"]
+__all__ = ["app", "calibrate", "files", "fitting", "main", "resuming", "running", "serving", "what_if"]
 
 VERBS = (
-    *("run", "compare", "sweep", "sensitivity", "calibrate", "test", "reproduce", "resume"),
+    *("run", "compare", "sweep", "sensitivity", "calibrate", "fit", "test", "reproduce", "resume"),
     *("list", "show", "validate", "schema", "app", "bench"),
 )
 """The order in which `--help` tells of them."""

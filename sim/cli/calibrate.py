@@ -38,7 +38,7 @@ def calibrate(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Fit the ranges of a scenario to published figures, and tell which ranges these do not identify; if it is stopped, the same command or `resume` goes on."""
+    """Fit the ranges of a scenario to published figures, and tell which of them these do not identify; if it is stopped, `resume` goes on."""
     check_where(workers, cluster)
     check_scale(scale)
     loaded = load(scenario)

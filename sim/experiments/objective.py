@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -152,9 +153,9 @@ class Simulator:
         """Figures (N, M) at places (N, P)."""
         points = [self.point(row) for row in units]
         found = np.empty((len(points), len(self.outputs)))
-        options = {"engine": self.engine, "workers": workers, "cluster": self.cluster, "folder": self.folder}
-        options["progress"] = progress
-        for place, outcomes in outcomes_at(points, self.seed, self.replications, **options):  # type: ignore[arg-type]
+        options: dict[str, Any] = {"engine": self.engine, "workers": workers, "cluster": self.cluster}
+        options |= {"folder": self.folder, "progress": progress}
+        for place, outcomes in outcomes_at(points, self.seed, self.replications, **options):
             found[place] = [np.mean([output.of(outcome) for outcome in outcomes]) for output in self.outputs]
         return self._checked(found, [point.name for point in points])
 

@@ -10,6 +10,7 @@
 `series.py`             how lines, bands and figures are drawn
 `marks.py`              waves and phases on the time axis
 `ticks.py`, `style.py`  numbers and dates on axes; the house look
+`fits.py`               a fitted ladder beside its data
 `result.py`             what a notebook holds: tables as attributes, figures as methods
 `description.py`        a scenario in words: tables, and its ladder as a Mermaid diagram
 `stress.py`             the STRESS-DES checklist (logic in `stress_model.py`, runs in `stress_run.py`)

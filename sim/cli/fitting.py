@@ -1,0 +1,48 @@
+"""Verbs that learn from records: `fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.cli.common import app, interruptible, progress_bar, tell_if_compiling
+
+
+@app.command()
+def fit(
+    histories: Annotated[Path, typer.Argument(help="CSV: account, time (ISO, or days), state, perhaps segment.")],
+    by_visit: Annotated[
+        int, typer.Option(min=1, help="Separate states for the 1st to the Nth visit; the last holds all later ones.")
+    ] = 1,
+    visits_of: Annotated[
+        str | None, typer.Option(help="The state whose visits count [default: where accounts begin].")
+    ] = None,
+    by_stay: Annotated[
+        bool | None,
+        typer.Option(
+            "--by-stay/--no-by-stay",
+            help="Split states by the length of the stay before, where it matters [default: with --by-visit].",
+        ),
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="End of observation [default: the last time].")] = None,
+    bans: Annotated[str | None, typer.Option(help="States that count as a ban, with commas.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the run of the fitted scenario.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Scenario file [default: <name>.yaml].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Fit a ladder to recorded histories: a scenario that runs, a table of estimates, and its occupancy beside the data's."""
+    target = out or Path(f"{histories.name.split('.')[0]}.yaml")
+    named = [name.strip() for name in bans.split(",")] if bans else []
+    from sim.views import fits
+
+    if not quiet:
+        tell_if_compiling()
+    with interruptible(), progress_bar(f"Fitting {histories.name}", quiet) as progress:
+        options: dict[str, Any] = {"by_visit": by_visit, "visits_of": visits_of, "by_stay": by_stay, "end": end}
+        options |= {"bans": named, "seed": seed, "force": force, "progress": progress}
+        found = fits.fit(histories, out=target, **options)
+    if not quiet:
+        fits.print_fit(found, target)

@@ -1,0 +1,121 @@
+"""States by what was before: does a stay depend on how long the one before it was, and where to split the state if so.
+
+A ladder knows an account's state and nothing else of its past. Where the past shows, the state has to be two: after shorter and after longer
+stays. The test is the log-rank test of each exit by itself (Mantel 1966; Peto and Peto 1972, doi:10.2307/2344317), summed over the exits of a state.
+The split is the one that the test sees best; one a state, so that the ladder stays readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from sim.results.estimators import kaplan_meier
+from sim.results.spells import CENSORED, DAY_US, Integers, Spells
+
+Floats = NDArray[np.float64]
+
+CUTS = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)
+"""Quantiles of the stay before at which a state may be split."""
+
+CHANCE, DIFFERENCE, LEAST = 1e-6, 0.05, 300
+"""A split has to be that unlikely by chance, has to move the share that leaves by one of the exits by five points at some time, and has to leave so
+many entries on each side."""
+
+
+WORDS = ("short", "long")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split state: its number, and up to which length the stay before counts as short."""
+
+    state: int
+    short_days: float
+
+
+def splits_by_stay(spells: Spells) -> list[Split]:
+    """Where the states of some spells have to be split by the length of the stay before."""
+    before = np.where(spells.first, np.nan, np.roll(spells.left_us - spells.entered_us, 1) / DAY_US)
+    days = (spells.left_us - spells.entered_us) / DAY_US
+    found = []
+    for number in np.unique(spells.state):
+        here = (spells.state == number) & ~spells.first
+        chance, cut = _best_cut(before[here], days[here], spells.next[here])
+        if chance < CHANCE:
+            found.append(Split(int(number), cut))
+    return found
+
+
+def _best_cut(before: Floats, days: Floats, after: Integers) -> tuple[float, float]:
+    """The cut that the test sees best, with its probability by chance; 1 where there is none."""
+    best, at = 1.0, np.nan
+    quantiles = np.quantile(before, CUTS) if len(before) >= 2 * LEAST else ()
+    for cut in sorted({float(f"{value:.2g}") for value in quantiles}):
+        later = before > cut
+        if min(later.sum(), (~later).sum()) < LEAST:
+            continue
+        chance = _chance(days, after, later)
+        if chance < best and _differs(days, after, later):
+            best, at = chance, cut
+    return best, at
+
+
+def _chance(days: Floats, after: Integers, later: NDArray[np.bool_]) -> float:
+    """Probability of a log-rank statistic, summed over exits, at least as large where nothing depends on the group."""
+    exits = np.unique(after[after != CENSORED])
+    total = sum(log_rank(days, after == to, later) for to in exits)
+    return float(chdtrc(len(exits), total)) if len(exits) else 1.0
+
+
+def log_rank(days: Floats, rang: NDArray[np.bool_], group: NDArray[np.bool_]) -> float:
+    """Log-rank statistic of two groups: chi-squared with one degree of freedom where their hazards are equal."""
+    times, events = np.unique(days[rang], return_counts=True)
+    in_group = np.bincount(np.searchsorted(times, days[rang & group]), minlength=len(times))
+    ordered, ordered_group = np.sort(days), np.sort(days[group])
+    at_risk = len(ordered) - np.searchsorted(ordered, times, side="left")
+    share = (len(ordered_group) - np.searchsorted(ordered_group, times, side="left")) / at_risk
+    spread = events * share * (1.0 - share) * (at_risk - events) / np.maximum(at_risk - 1, 1)
+    excess = float((in_group - events * share).sum())
+    return excess**2 / spread.sum() if spread.sum() > 0.0 else 0.0
+
+
+def _differs(days: Floats, after: Integers, later: NDArray[np.bool_]) -> bool:
+    grid = np.quantile(days, np.linspace(0.05, 0.95, 19))
+    for to in np.unique(after[after != CENSORED]):
+        curves = [kaplan_meier(days[part], (after == to)[part]).at(grid) for part in (later, ~later)]
+        if np.abs(curves[0] - curves[1]).max() > DIFFERENCE:
+            return True
+    return False
+
+
+def split_by_stay(spells: Spells, splits: list[Split]) -> tuple[Spells, dict[str, str]]:
+    """Split states by the stay before.
+
+    Returns
+    -------
+    spells
+        With the split states; who begins in one of them is in a third state, under the old name.
+    origin
+        Name of each state -> the name it had.
+    """
+    before = np.where(spells.first, np.nan, np.roll(spells.left_us - spells.entered_us, 1) / DAY_US)
+    group = np.zeros(len(spells), np.int64)
+    for split in splits:
+        here = (spells.state == split.state) & ~spells.first
+        group[here] = np.where(before[here] > split.short_days, 2, 1)
+    cut = {split.state for split in splits}
+    names: list[str] = []
+    first = np.zeros(len(spells.states), np.int64)
+    origin: dict[str, str] = {}
+    for number, name in enumerate(spells.states):
+        first[number] = len(names)
+        own = (name, *(f"{name} after {word}" for word in (WORDS if number in cut else ())))
+        origin |= dict.fromkeys(own, name)
+        names += own
+    state = first[spells.state] + group
+    following = np.where(spells.next == CENSORED, CENSORED, np.roll(state, -1))
+    return replace(spells, state=state, next=following, states=tuple(names)), origin
