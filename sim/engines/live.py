@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.engines.tally import Tally, log_is_full, moved, served, stayed_until
+from sim.engines.tally import Tally, count_wronged, log_is_full, moved, served, stayed_until, suffered
 from sim.model import events
 from sim.model.account import (
     DECIDE,
@@ -58,10 +58,13 @@ def step(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, wha
     """Apply the account's next event, and count it; returns whether it entered a state."""
     state = me.state
     entered = me.entered
+    wrongful = me.wrongful
     move = _apply(law, tally, me, entries, strikes, what, now)
     if move == STAYED:
         return False
     stayed_until(tally, me, state, entered, now)
+    if wrongful != 0:
+        suffered(law, me, state, now - entered)
     moved(law, tally, me, entries, move, now)
     return True
 
@@ -108,3 +111,6 @@ def start(
 def finish(law: Tables, tally: Tally, me: Any) -> None:
     """The run ends: count the time in the state that the account is then in."""
     stayed_until(tally, me, me.state, me.entered, law.constants[END])
+    if me.wrongful != 0:
+        suffered(law, me, me.state, law.constants[END] - me.entered)
+    count_wronged(tally, me)

@@ -48,6 +48,8 @@ class Tally(NamedTuple):
     ever                (S, X) int64                         accounts that were ever in a state
     sojourn             (S, X, 2) uint64                     microseconds in a state: low and high word
     audience            (S, X, 2) uint64                     the same, times readers
+    wronged             (S, 2, 2, 2) uint64                  time of accounts marked wrongful in states that restrict, and in bans: sum over accounts
+                                                             in microseconds, and sum of squares in seconds
     violations          (S, K, V, 2) int64                   violations by kind, severity; not detected, detected
     starts              (G, B) int64                         services started
     waited, worked      (B, 2) uint64                        microseconds waited by those served; served within the run
@@ -65,6 +67,7 @@ class Tally(NamedTuple):
     ever: Array
     sojourn: Array
     audience: Array
+    wronged: Array
     violations: Array
     starts: Array
     waited: Array
@@ -93,6 +96,7 @@ def new_tally(tables: Tables, names: Names, observe_us: int) -> Tally:
         ever=np.zeros((segments, states), np.int64),
         sojourn=np.zeros((segments, states, 2), np.uint64),
         audience=np.zeros((segments, states, 2), np.uint64),
+        wronged=np.zeros((segments, 2, 2, 2), np.uint64),
         violations=np.zeros((segments, len(names.kinds), len(names.severities), 2), np.int64),
         starts=np.zeros((grid, desks), np.int64),
         waited=np.zeros((desks, 2), np.uint64),
@@ -174,6 +178,24 @@ def stayed_until(tally: Tally, me: Any, state: int, entered: int, now: int) -> N
 
 
 @inlined
+def suffered(law: Tables, me: Any, state: int, lasted: int) -> None:
+    """An account marked wrongful was in a state for so long."""
+    if law.enforced[state] != 0:
+        me.wronged[law.enforced[state] - 1] += lasted
+
+
+@inlined
+def count_wronged(tally: Tally, me: Any) -> None:
+    """An account is at its end: count how long it was wrongly restricted and wrongly banned."""
+    for what in range(2):
+        lasted = me.wronged[what]
+        if lasted > 0:
+            seconds = lasted // 1_000_000
+            add(tally.wronged[me.segment, what, 0], lasted)
+            add_product(tally.wronged[me.segment, what, 1], seconds, seconds)
+
+
+@inlined
 def is_logged(account: int, keep_below: int) -> bool:
     """Whether the history of an account that is lived is kept: it is one of the first `keep_below`, or `keep_below` is `BUSY`."""
     return account < keep_below or keep_below == BUSY
@@ -244,7 +266,7 @@ def add_tally(total: Tally, part: Tally) -> None:
         np.add(mine, getattr(part, name), out=mine)
         if mine.size and mine.min() < 0:
             raise OverflowError(f"the count of {name} does not fit 64 bits")
-    for name in ("sojourn", "audience", "waited", "worked"):
+    for name in ("sojourn", "audience", "wronged", "waited", "worked"):
         mine, other = getattr(total, name), getattr(part, name)
         low = mine[..., 0] + other[..., 0]
         mine[..., 1] += other[..., 1] + (low < other[..., 0])

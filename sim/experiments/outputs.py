@@ -24,7 +24,7 @@ OVER_TIME = (*BAN_MEASURES, "occupancy_share")
 """Measures that the curves give at any time; all are shares of the accounts that have joined by then."""
 AT_END = (
     *("ever_share", "entries", "account_days", "audience_days"),
-    *("restricted_days", "violations", "detected_violations"),
+    *("restricted_days", "wrongly_restricted_days", "wrongly_banned_days", "violations", "detected_violations"),
 )
 OF_STATE = ("occupancy_share", "ever_share", "entries", "account_days", "audience_days")
 DESK = ("desk_served", "desk_left", "desk_mean_wait", "desk_p95_wait", "desk_utilisation")

@@ -18,9 +18,9 @@ from sim.experiments.flips import Lives, Pairs
 from sim.model.account import audience_of
 from sim.model.jit import NEVER, Array
 from sim.model.schedule import DAY_US
-from sim.model.tables import Tables
+from sim.model.tables import Tables, restricted_states
 from sim.results.intervals import paired_shares, unpaired_shares
-from sim.results.summary import Measure, Value, restricted_states
+from sim.results.summary import Measure, Value
 from sim.results.tables import Codes
 
 MOST_READERS = 200_000

@@ -52,6 +52,7 @@ ACCOUNT = np.dtype(
         ("case_severity", "i4"),
         ("case_genuine", "u1"),
         ("wrongful", "u1"),  # the account's mark
+        ("wronged", "i8", (2,)),  # time in states that restrict it, and in bans, while it is marked wrongful
         ("banned", "u1"),  # has it ever entered a ban?
         ("logged", "u1"),  # does the engine keep its history?
         ("restart_at", "i8"),
@@ -283,6 +284,8 @@ def born(law: Tables, me: Any, entries: Array, segment: int, account: int, joins
     me.seldom_at = 0
     me.case_at = NEVER
     me.wrongful = 0
+    me.wronged[0] = 0
+    me.wronged[1] = 0
     me.banned = 0
     me.held = 0
     me.counted = 0

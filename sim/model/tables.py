@@ -19,7 +19,7 @@ from sim.model.durations import DISTRIBUTION, FAMILIES, FIXED, microseconds, sha
 from sim.model.jit import NEVER, Array
 from sim.model.population import cutoff
 from sim.model.schedule import UNLIMITED, staffing
-from sim.scenario import Distribution, Scenario, Spec, State
+from sim.scenario import Distribution, Ladder, Scenario, Spec, State
 
 SEGMENT = np.dtype(
     [
@@ -104,6 +104,7 @@ class Tables(NamedTuple):
     waves               (W,)                                `WAVE`, in order of time; selected when the draw is below ``cut``
     wave_moves          (W, X) int32                        move of an account in a state, or -1: left alone
     bans                (X,) uint8                          does the state count as a ban?
+    enforced            (X,) uint8                          what the state does to an account: nothing, `RESTRICTED` or `BANNED`
     desks               (B,)                                `DESK`
     staff_from, staff   (Z,) int64                          reviewers over time, all desks one after another
     ahead               (A, N, L) float64                   draws made ahead for L accounts at once (keyed draws may be made at any time): see
@@ -131,6 +132,7 @@ class Tables(NamedTuple):
     waves: Array
     wave_moves: Array
     bans: Array
+    enforced: Array
     desks: Array
     staff_from: Array
     staff: Array
@@ -144,6 +146,9 @@ JOIN, AUDIENCE, PROPENSITY, VIOLATION, KIND_OF, SEVERITY, DETECTION, DELAY = ran
 
 AHEAD = (VIOLATION, KIND_OF, SEVERITY, DETECTION)
 """Draws of the violation clock that may be made ahead for many accounts: the first rows of ``Tables.ahead``. Then come the exits, a row each."""
+
+RESTRICTED, BANNED = 1, 2
+"""``Tables.enforced`` of `restricted_states` and of bans."""
 
 END, START, LONGEST_EXPIRE, SHORTEST_EXPIRE = range(4)
 """Places in ``Tables.constants``: end of the run, number of the start state, longest and shortest age at which strikes expire."""
@@ -250,6 +255,7 @@ def compile_tables(scenario: Scenario) -> tuple[Tables, Names]:
         waves=waves,
         wave_moves=wave_moves,
         bans=np.array([name in first.ladder.bans for name in states], np.uint8),
+        enforced=_enforced(first.ladder),
         desks=desks,
         staff_from=staff_from,
         staff=staff,
@@ -408,6 +414,21 @@ def _waves(scenario: Scenario, states: Mapping[str, int], moves: _Moves) -> tupl
             if not absorbing(spec.ladder.states[state]) if wave.states is None else state in wave.states:
                 wave_moves[number, origin] = moves.number(origin, to, f"wave:{name}")
     return rows, wave_moves
+
+
+def _enforced(ladder: Ladder) -> Array:
+    restricted = restricted_states(ladder)
+    each = (BANNED if name in ladder.bans else RESTRICTED if name in restricted else 0 for name in ladder.states)
+    return np.array(list(each), np.uint8)
+
+
+def restricted_states(ladder: Ladder) -> tuple[str, ...]:
+    """States in which an account can do less than usual (`activity` below 1), is not banned and has not gone for good."""
+    return tuple(
+        name
+        for name, state in ladder.states.items()
+        if state.activity < 1.0 and name not in ladder.bans and not absorbing(state)
+    )
 
 
 def absorbing(state: State) -> bool:

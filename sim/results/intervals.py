@@ -35,6 +35,12 @@ def student(values: Sequence[float], level: float = 0.95) -> tuple[float, float]
     return mean - half_width, mean + half_width
 
 
+def normal(value: float, error: float, level: float = 0.95) -> tuple[float, float]:
+    """Limits of an estimate with a known standard error, from many independent parts."""
+    half_width = float(ndtri(0.5 + level / 2.0)) * error
+    return value - half_width, value + half_width
+
+
 Numbers = NDArray[np.float64]
 
 

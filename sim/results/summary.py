@@ -1,7 +1,7 @@
 """The summary: one row a measure, with 95 % limits.
 
-Limits are over replications (Student) where there are several. With one replication they are over accounts (Wilson), for shares of accounts, where no
-limited desk lets accounts meet; everything else then has none.
+Limits are over replications (Student) where there are several. With one replication they are over accounts, where no limited desk lets accounts meet:
+for shares of accounts (Wilson) and for sums of which the squares are known too (normal). Everything else then has none.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from sim.model.jit import Array
-from sim.model.tables import Names, absorbing
+from sim.model.tables import RESTRICTED, Names
 from sim.results.columns import SUMMARY
-from sim.results.intervals import student, wilson
+from sim.results.intervals import normal, student, wilson
 from sim.results.tables import BAN_COLUMNS, Codes, Counts
-from sim.scenario import Ladder
 
 
 class Measure(NamedTuple):
@@ -41,31 +40,27 @@ DESK_MEASURES = (
 """Measures of desks: name, column of the table of waits, unit."""
 
 
+WRONGED_MEASURES = ("wrongly_restricted_days", "wrongly_banned_days")
+"""Time of accounts marked wrongful in states that restrict them, and in bans."""
+
+
 class Value(NamedTuple):
-    """Value of a measure in one replication; of a share of accounts also how many of how many."""
+    """Value of a measure in one replication; of a share of accounts also how many of how many, of a sum over accounts its standard error."""
 
     value: float
     successes: int = -1
     trials: int = -1
+    error: float = math.nan
 
 
 def _share(successes: int, trials: int) -> Value:
     return Value(successes / trials if trials else math.nan, successes, trials)
 
 
-def restricted_states(ladder: Ladder) -> tuple[str, ...]:
-    """States in which an account can do less than usual (`activity` below 1), is not banned and has not gone for good."""
-    return tuple(
-        name
-        for name, state in ladder.states.items()
-        if state.activity < 1.0 and name not in ladder.bans and not absorbing(state)
-    )
-
-
 def measures(counts: Counts, codes: Codes) -> dict[Measure, Value]:
     """Every measure of one replication at its end."""
     names, found = codes.names, dict[Measure, Value]()
-    restricted = [names.states.index(state) for state in restricted_states(codes.scenario.spec.ladder)]
+    restricted = codes.law.enforced == RESTRICTED
     for segment, chosen in _groups(names):
         _ban_measures(segment, counts.bans[-1, chosen], found)
     for segment, chosen in _groups(names):
@@ -73,6 +68,11 @@ def measures(counts: Counts, codes: Codes) -> dict[Measure, Value]:
     for segment, chosen in _groups(names):
         days = float(counts.account_days[chosen, restricted].sum())
         found[Measure("restricted_days", segment, "", "account-days")] = Value(days)
+        joined = int(counts.bans[-1, chosen, 0].sum())
+        for place, measure in enumerate(WRONGED_MEASURES):
+            total, squares = (float(part) for part in counts.wronged[chosen, place].sum(axis=0))
+            error = math.sqrt(max(squares - total * total / joined, 0.0)) if joined else math.nan
+            found[Measure(measure, segment, "", "account-days")] = Value(total, error=error)
     for segment, chosen in _groups(names):
         happened, detected = counts.violations[chosen].sum(axis=(0, 1, 2)).tolist()
         found[Measure("violations", segment, "", "violations")] = Value(happened)
@@ -134,6 +134,9 @@ def summarise(replications: list[dict[Measure, Value]], *, independent: bool) ->
                 low, high = max(low, 0.0), min(high, 1.0)
         elif independent and values[0].trials >= 0:
             low, high = wilson(values[0].successes, values[0].trials)
+        elif independent and not math.isnan(values[0].error):
+            low, high = normal(numbers[0], values[0].error)
+            low = max(low, 0.0)
         else:
             low, high = math.nan, math.nan
         mean = math.fsum(numbers) / len(numbers)

@@ -75,6 +75,8 @@ class Counts:
         (S, X) int64.
     account_days, audience_days
         (S, X) float64.
+    wronged
+        (S, 2, 2) float64: days of accounts marked wrongful in states that restrict them, and in bans: sum over accounts, and sum of squares.
     violations
         (S, K, V, 2) int64: all of them, and those detected.
     waits
@@ -88,6 +90,7 @@ class Counts:
     entries: Array
     account_days: Array
     audience_days: Array
+    wronged: Array
     violations: Array
     waits: tuple[dict[str, float], ...]
 
@@ -104,6 +107,7 @@ def counts_of(tally: Tally, codes: Codes) -> Counts:
         entries=_entries(moves, codes.names),
         account_days=_days(tally.sojourn),
         audience_days=_days(tally.audience),
+        wronged=_wronged(tally),
         violations=np.stack((tally.violations.sum(axis=3), tally.violations[..., 1]), axis=3),
         waits=tuple(_wait(desk, tally, moves, codes) for desk in range(len(codes.names.desks))),
     )
@@ -201,6 +205,13 @@ def _days(words: Array) -> Array:
     """Days in 128-bit sums of microseconds, (…, 2) uint64: exact up to the last division."""
     days = [(low + (high << 64)) / DAY_US for low, high in words.reshape(-1, 2).tolist()]
     return np.array(days, np.float64).reshape(words.shape[:-1])
+
+
+def _wronged(tally: Tally) -> Array:
+    """Sum over accounts of their days, and of the squares of these: (S, 2, 2) float64."""
+    days = _days(tally.wronged)
+    squares = (tally.wronged[..., 1, 0] + tally.wronged[..., 1, 1] * 2.0**64) / 86_400.0**2
+    return np.stack((days[..., 0], squares), axis=-1)
 
 
 def _entries(moves: Array, names: Names) -> Array:

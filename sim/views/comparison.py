@@ -16,8 +16,8 @@ from rich.table import Table
 
 from sim.experiments.compare import FLIPPED, Compared, check_comparable, compare_scenarios
 from sim.experiments.folders import Command, begun, publish
+from sim.model.tables import restricted_states
 from sim.results.placing import check_target
-from sim.results.summary import restricted_states
 from sim.scenario import Scenario, load
 from sim.views import comparison_figures as figures
 from sim.views.plots import write_figures

@@ -82,6 +82,8 @@ OUTPUTS = {
     "account_days": "time spent in the state, summed over accounts in whole microseconds",
     "audience_days": "the same, each account weighed by its readers",
     "restricted_days": "time spent in states with an activity below 100 %, neither banned nor gone for good",
+    "wrongly_restricted_days": "the same of accounts while they are marked wrongful",
+    "wrongly_banned_days": "time spent in bans by accounts that are marked wrongful",
     "violations": "violations that happened, false alarms among them",
     "detected_violations": "those that were detected",
     "desk_served": "services started at the desk",

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from sim.experiments.replications import Collected, Settings, run_in_memory
+from sim.model.tables import restricted_states
 from sim.results.columns import SUMMARY
 from sim.results.intervals import student, wilson
 from sim.scenario import load
@@ -27,7 +28,9 @@ DESK = {
 UNITS = {
     **dict.fromkeys((*SHARES, "occupancy_share", "ever_share", "desk_utilisation"), "share"),
     "entries": "entries",
-    **dict.fromkeys(("account_days", "restricted_days"), "account-days"),
+    **dict.fromkeys(
+        ("account_days", "restricted_days", "wrongly_restricted_days", "wrongly_banned_days"), "account-days"
+    ),
     "audience_days": "reader-days",
     **dict.fromkeys(("violations", "detected_violations"), "violations"),
     **dict.fromkeys(("desk_served", "desk_left"), "accounts"),
@@ -180,3 +183,30 @@ def test_nobody_has_joined() -> None:
     shares = collected.summary[collected.summary["unit"] == "share"]
     assert shares[["value", "low", "high"]].isna().all(axis=None)
     assert (collected.summary.loc[collected.summary["unit"] != "share", "value"] == 0).all()
+
+
+def test_wrongful_days() -> None:
+    """Days of accounts marked wrongful are those that whole histories tell, and their limits those of a sum of independent parts."""
+    scenario = load(GOLDEN / "timeline.yaml").with_values(
+        {"segments.traders.accounts": 4000, "violations.financing.genuine": False}
+    )
+    found = run_in_memory(scenario, Settings(5, 1, "auto", None))
+    end = np.datetime64(found.table("bans")["time"].max())
+    lives = found.table("histories")
+    lives = lives[lives["segment"] == "traders"].sort_values(["account", "time"], kind="stable")
+    until = lives.groupby("account")["time"].shift(-1).fillna(pd.Timestamp(end))
+    spec = load(GOLDEN / "timeline.yaml").spec
+    for measure, states in (
+        ("wrongly_restricted_days", restricted_states(spec.ladder)),
+        ("wrongly_banned_days", spec.ladder.bans),
+    ):
+        days = ((until - lives["time"]) / pd.Timedelta(days=1)).where(
+            lives["wrongful"] & lives["to_state"].isin(states), 0.0
+        )
+        each = days.groupby(lives["account"]).sum().reindex(range(4000), fill_value=0.0)
+        assert each.sum() > 0
+        told = row(found, measure, "traders")
+        assert told["value"] == pytest.approx(each.sum())
+        half_width = 1.959964 * each.std(ddof=0) * np.sqrt(len(each))
+        assert told["high"] - told["value"] == pytest.approx(half_width, rel=1e-4)
+        assert told["low"] == pytest.approx(max(0.0, told["value"] - half_width), rel=1e-4)

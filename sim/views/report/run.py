@@ -61,13 +61,12 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
             Cell(entry.segment or "all"),
             Cell(ticks.count(entry.value), entry.value),
             Cell(limits_text(entry.low, entry.high, ticks.count)),
-            Cell("" if math.isnan(entry.at_least) else limits_text(entry.at_least, entry.at_most, ticks.count)),
             Cell(entry.unit),
         ]
         for entry in entries
     ]
-    columns = ("measure", "segment", "value", "95 % limits", "must lie in", "unit")
-    return Table("Wrongful enforcement over the run", columns, rows, frozenset(columns[2:5]))
+    columns = ("measure", "segment", "value", "95 % limits", "unit")
+    return Table("Wrongful enforcement over the run", columns, rows, frozenset(columns[2:4]))
 
 
 def _spreads(ends: Iterable[float]) -> bool:
@@ -161,8 +160,8 @@ def run_page(
     coupled = has_limit(desks)
     with unchecked():
         drawn = _charts(bans, transitions, occupancy, desks, events)
-    entries = ledger(scenario.spec, bans, transitions, occupancy, independent=not coupled)
     summary = tables["summary"]
+    entries = ledger(scenario.spec, bans, transitions, summary, independent=not coupled)
     numbers = {"summary": _records(summary)[:MOST_ROWS], "ledger": [vars(entry) for entry in entries]}
     page = Page("run", scenario, manifest, drawn, checklist, {key: _plain(rows) for key, rows in numbers.items()})
     return render(
