@@ -82,7 +82,7 @@ def _table(title: str, *columns: str) -> Table:
 def tables(scenario: Scenario) -> list[Table]:
     """Everything that a scenario sets, as tables for a terminal."""
     spec = scenario.spec
-    found = [_segments(spec), violations_table(spec), _states(spec)]
+    found = [_segments(spec), *([violations_table(spec)] if spec.violations else []), _states(spec)]
     if spec.desks:
         found.append(desks_table(spec))
     if spec.phases or spec.waves:

@@ -22,7 +22,7 @@ def test_all_knobs_can_be_moved(name: str) -> None:
     """Left alone they change nothing; at either end the scenario loads, and says what the knob says."""
     scenario = sim.load(name)
     found = knobs(scenario)
-    assert len(found) > 20
+    assert len(found) >= 10
     assert moved(found, {knob.path: knob.start for knob in found}) == {}
     for knob in found:
         assert knob.group in GROUPS
