@@ -1,13 +1,16 @@
 """Runs of several replications, side by side, each saved as it finishes: a run that was killed goes on where it was.
 
-A task makes all tables of a replication, packed into bytes (`sim.results.store.packed`). They are kept in a file beside the place of the results and
-unpacked into it one after the other, in the order of the replications: no more than a few are in memory, however many there are.
+A task makes all tables of a replication, packed into bytes (`sim.results.store.packed`). They are kept in a file beside the place of the results, and
+go into it one after the other, in the order of the replications: no more than a few are in memory, however many there are. Small tables that were
+made here are handed on as they are; others are unpacked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pandas as pd
 
 from sim.experiments.folders import Command, begun, forget_tasks
 from sim.experiments.replications import (
@@ -28,31 +31,56 @@ from sim.results.store import check_packed, packed, unpacked
 from sim.results.tables import Codes
 from sim.scenario import Scenario
 
-Packed = bytes | Path
+AT_HAND = 1 << 17
+"""Rows of histories up to which the tables of a replication are handed on in memory."""
 
 
-def packed_replication(task: Task, threads: int | None) -> Packed:
+class Made:
+    """A replication packed into bytes; where it is small and was made in this process, its outcome and tables too."""
+
+    def __init__(self, packed: bytes, whole: tuple[Outcome, list[tuple[str, pd.DataFrame]]] | None = None) -> None:
+        self.packed, self.whole = packed, whole
+
+    def __reduce__(self) -> tuple[type[Made], tuple[bytes]]:
+        return Made, (self.packed,)
+
+
+Kept = Made | Path
+
+
+def packed_replication(task: Task, threads: int | None) -> Made:
     """Run the replication of a task and pack its outcome and its tables."""
     codes = codes_of_text(task.scenario)
     settings = Settings(task.seed, 1, task.engine, task.histories)
     outcome, parts = parts_of(codes, settings, task.replication, threads=threads)
-    return packed(outcome.to_json(), parts)
+    if task.histories is None or task.histories * len(codes.names.segments) > AT_HAND:
+        return Made(packed(outcome.to_json(), parts))
+    whole = list(parts)
+    return Made(packed(outcome.to_json(), whole), (outcome, whole))
 
 
-def _write(made: Packed, file: Path) -> None:
-    file.write_bytes(made if isinstance(made, bytes) else made.read_bytes())
+def _write(made: Kept, file: Path) -> None:
+    file.write_bytes(made.packed if isinstance(made, Made) else made.read_bytes())
 
 
-def _checked(file: Path) -> Packed:
+def _checked(file: Path) -> Kept:
     check_packed(file)
     return file
 
 
-REPLICATIONS: Product[Packed] = Product(
+def _whole(kept: Kept) -> tuple[Outcome, Parts]:
+    """Outcome and tables of a replication."""
+    if isinstance(kept, Made) and kept.whole is not None:
+        return kept.whole
+    told, parts = unpacked(kept.packed if isinstance(kept, Made) else kept)
+    return Outcome.from_json(told), parts
+
+
+REPLICATIONS: Product[Kept] = Product(
     make=packed_replication,
     write=_write,
     read=_checked,
-    kept=lambda made, file: file,
+    kept=lambda made, file: made if isinstance(made, Made) and made.whole is not None else file,
     suffix=".tables",
     ahead=2,
 )
@@ -72,8 +100,7 @@ def side_by_side(folder: Path, *, workers: int | None, cluster: str | None, pati
             if (
                 task.replication == number
             ):  # or one has failed: the run will not be whole, but the others are to be kept
-                told, parts = unpacked(kept)
-                yield Outcome.from_json(told), parts
+                yield _whole(kept)
                 number += 1
 
     return made

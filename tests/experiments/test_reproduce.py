@@ -348,7 +348,9 @@ def test_manifests_of_something_else(edit: Callable[[dict[str, Any]], object], f
 def test_other_experiments(folder: Path) -> None:
     """What a manifest calls something that nobody knows is not made again."""
     change(folder, lambda told: told.update(experiment="séance"))
-    with pytest.raises(ResultsError, match="holds a séance; known are calibrate, compare, sweep, uncertainty, sensitivity"):
+    with pytest.raises(
+        ResultsError, match="holds a séance; known are calibrate, compare, sweep, uncertainty, sensitivity"
+    ):
         reproduce(folder)
 
 
