@@ -14,11 +14,11 @@ import sim
 from sim import RunError, ScenarioError, loads
 from sim.cli import app
 from sim.experiments import work
-from sim.experiments.calibrate import Calibrated, calibrate, calibrate_to_folder
-from sim.experiments.objective import Axis, Fit
+from sim.experiments.calibration.calibrate import Calibrated, calibrate, calibrate_to_folder
+from sim.experiments.calibration.objective import Axis, Fit
+from sim.experiments.calibration.profiles import THRESHOLD, profile_of
+from sim.experiments.calibration.targets import Target, read_targets
 from sim.experiments.outputs import outputs_of
-from sim.experiments.profiles import THRESHOLD, profile_of
-from sim.experiments.targets import Target, read_targets
 from sim.scenario import Range, Scenario
 
 LADDER = """
