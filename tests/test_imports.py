@@ -17,7 +17,7 @@ HOMES = {
     "altair": {"sim.views.chart_lines", "sim.views.charts", "sim.views.report.page"},
     "distributed": {"sim.experiments.cluster"},
     "jinja2": {"sim.views.report.page"},
-    "lifelines": {"sim.experiments.fit_families"},
+    "lifelines": {"sim.experiments.fitting.families"},
     "numba": {"sim.model.jit"},
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},

@@ -43,7 +43,7 @@ def calibrate(
     check_scale(scale)
     loaded = load(scenario)
     folder = out or Path("results") / f"{loaded.name}_calibration"
-    from sim.experiments.targets import read_targets
+    from sim.experiments.calibration.targets import read_targets
     from sim.views import calibration
 
     wanted = read_targets(targets, loaded)

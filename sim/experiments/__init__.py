@@ -15,8 +15,8 @@
 `sensitivity.py`        which ranges matter: Morris and Sobol
 `folders.py`            commands that were begun, and results folders of experiments over many points
 `compare.py`            scenarios compared account by account; `flips.py`, `paired.py`, `curves.py` are its parts
-`calibrate.py`          ranges fitted to published figures; `targets.py`, `objective.py`, `profiles.py`, `calibrate_tables.py` are its parts
-`fit.py`                a scenario from recorded histories; `fit_*.py` are its parts
+`calibration/`          ranges fitted to published figures
+`fitting/`              a scenario from recorded histories
 `bench.py`              how fast this machine is
 ======================  ======================================================
 """

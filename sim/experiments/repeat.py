@@ -27,13 +27,13 @@ from typing import Any
 import pandas as pd
 
 from sim.errors import ResultsError, ScenarioError
-from sim.experiments.calibrate import calibrate
+from sim.experiments.calibration.calibrate import calibrate
+from sim.experiments.calibration.targets import targets_in
 from sim.experiments.compare import compare_scenarios
 from sim.experiments.points import Point, grid, latin_hypercube
 from sim.experiments.replications import Engine
 from sim.experiments.sensitivity import sensitivity
 from sim.experiments.sweep import run_sweep
-from sim.experiments.targets import targets_in
 from sim.experiments.uncertainty import uncertainty
 from sim.results.store import Stored
 from sim.scenario import Scenario, loads

@@ -21,10 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from sim.experiments import calibrate as calibrating
+from sim.experiments.calibration import calibrate as calibrating
+from sim.experiments.calibration.profiles import FAR, THRESHOLD
+from sim.experiments.calibration.targets import Target, read_targets
 from sim.experiments.outputs import SHARES
-from sim.experiments.profiles import FAR, THRESHOLD
-from sim.experiments.targets import Target, read_targets
 from sim.scenario import Scenario, load
 from sim.views.scales import broken
 from sim.views.style import (

@@ -22,10 +22,10 @@ from matplotlib.patches import Patch
 from rich.console import Console
 from rich.table import Table
 
-from sim.experiments.fit import ALL, Fit, check_targets, fit_histories
-from sim.experiments.fit_exits import ExitFit
-from sim.experiments.fit_families import Estimate
-from sim.experiments.fit_scenario import duration_text, number_text
+from sim.experiments.fitting.exits import ExitFit
+from sim.experiments.fitting.families import Estimate
+from sim.experiments.fitting.fit import ALL, Fit, check_targets, fit_histories
+from sim.experiments.fitting.scenario_file import duration_text, number_text
 from sim.views.style import COLOURS, axis_label, dress, heading, house_style, legend_below, new_figure, plain
 from sim.views.sweeps import save_figures
 from sim.views.ticks import percent, value_axis
@@ -57,7 +57,7 @@ def fit(
     histories
         CSV file of `account, time, state[, segment]`.
     by_visit, visits_of, by_stay, end, bans, seed
-        As for `sim.experiments.fit.fit_histories`.
+        As for `sim.experiments.fitting.fit.fit_histories`.
     out
         Scenario file to write; beside it go the tables of estimates and of occupancy, and the figure.
     force

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim.experiments.calibration.targets import targets_in
 from sim.experiments.folders import Command, Verb, command_of
 from sim.experiments.replications import Settings
-from sim.experiments.targets import targets_in
 from sim.experiments.until import Watch, precision_of
 from sim.views.calibration import Calibration, calibrate
 from sim.views.comparison import Comparison, compare

@@ -14,11 +14,11 @@ import sim
 from sim import RunError, ScenarioError, loads
 from sim.cli import app
 from sim.experiments import work
-from sim.experiments.calibrate import Calibrated, calibrate, calibrate_to_folder
-from sim.experiments.objective import Axis, Fit
+from sim.experiments.calibration.calibrate import Calibrated, calibrate, calibrate_to_folder
+from sim.experiments.calibration.objective import Axis, Fit
+from sim.experiments.calibration.profiles import THRESHOLD, profile_of
+from sim.experiments.calibration.targets import Target, read_targets
 from sim.experiments.outputs import outputs_of
-from sim.experiments.profiles import THRESHOLD, profile_of
-from sim.experiments.targets import Target, read_targets
 from sim.scenario import Range, Scenario
 
 LADDER = """
@@ -261,7 +261,7 @@ def test_targets_as_they_are_written(tmp_path: Path) -> None:
     one, two = read_targets(file, ladder())
     assert (one.output.measure, one.output.at, one.value, one.standard_error) == ("ban_rate", 2, 0.12, 0.01)
     assert (one.at, one.source) == ("2023-04-11", "report of 2023")
-    assert (two.output.state, two.output.at, two.value, two.at) == ("banned", None, 0.2, "end")
+    assert (two.output.state, two.output.at, two.value, two.at) == ("banned", 4, 0.2, "end")
 
 
 def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

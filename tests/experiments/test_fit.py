@@ -19,12 +19,12 @@ import pytest
 import sim
 from sim import cli
 from sim.errors import ResultsError, ScenarioError
-from sim.experiments.fit import Fit, fit_histories
-from sim.experiments.fit_before import log_rank, splits_by_stay
-from sim.experiments.fit_exits import ExitFit, fit_exit, fit_exits
-from sim.experiments.fit_families import FITTERS, NAMES, distribution
-from sim.experiments.fit_reading import read_histories
-from sim.experiments.fit_scenario import duration_text, split_by_visit
+from sim.experiments.fitting.before import log_rank, splits_by_stay
+from sim.experiments.fitting.exits import ExitFit, fit_exit, fit_exits
+from sim.experiments.fitting.families import FITTERS, NAMES, distribution
+from sim.experiments.fitting.fit import Fit, fit_histories
+from sim.experiments.fitting.reading import read_histories
+from sim.experiments.fitting.scenario_file import duration_text, split_by_visit
 from sim.results.estimators import aalen_johansen
 from sim.results.spells import DAY_US, spells_of_run
 

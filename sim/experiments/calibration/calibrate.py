@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 
 from sim.errors import Fault, ScenarioError
-from sim.experiments.calibrate_tables import fit_sentences, parameter_table, profile_table, target_table
+from sim.experiments.calibration.objective import Aim, Axis, Fit, Simulator, chance, fit, side_by_side, slopes
+from sim.experiments.calibration.profiles import Profile, profile_of, sentences, walk_all
+from sim.experiments.calibration.tables import fit_sentences, parameter_table, profile_table, target_table
+from sim.experiments.calibration.targets import Target, as_text
 from sim.experiments.folders import Command, begun, manifest_of, publish
-from sim.experiments.objective import Aim, Axis, Fit, Simulator, chance, fit, side_by_side, slopes
 from sim.experiments.outputs import SHARES
 from sim.experiments.points import Floats, Point, ranges_of
-from sim.experiments.profiles import Profile, profile_of, sentences, walk_all
 from sim.experiments.replications import Engine, engine_taken
-from sim.experiments.targets import Target, as_text
 from sim.experiments.work import cores
 from sim.results.placing import check_target
 from sim.results.store import SCENARIO
@@ -163,7 +163,7 @@ def calibrate(
     Parameters
     ----------
     targets
-        As `sim.experiments.targets.read_targets` reads them.
+        As `sim.experiments.calibration.targets.read_targets` reads them.
     free
         Paths of the ranges to fit; by default all. The others stay at their best.
     starts

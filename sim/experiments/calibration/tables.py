@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaincc
 
-from sim.experiments.objective import Aim, Axis, Fit
+from sim.experiments.calibration.objective import Aim, Axis, Fit
+from sim.experiments.calibration.profiles import EDGE, Profile
+from sim.experiments.calibration.targets import Target
 from sim.experiments.points import Floats
-from sim.experiments.profiles import EDGE, Profile
-from sim.experiments.targets import Target
 
 
 def target_table(targets: Sequence[Target], simulated: Floats, spread: Floats) -> pd.DataFrame:

@@ -1,14 +1,4 @@
-"""From recorded histories to a scenario that lives them again, and how well it does.
-
-=======================  ======================================================================
-`fit_histories`          reads, splits, fits, writes the scenario, runs it and compares
-`fit_reading`            the CSV file
-`fit_exits`              chance and clock of every exit
-`fit_families`           families of durations by likelihood (lifelines)
-`fit_before`             states by the length of the stay before
-`fit_scenario`           states by visit, and the scenario file
-=======================  ======================================================================
-"""
+"""From recorded histories to a scenario that lives them again, and how well it does."""
 
 from __future__ import annotations
 
@@ -23,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from sim.errors import Fault, ResultsError, ScenarioError
-from sim.experiments.fit_before import split_by_stay, splits_by_stay
-from sim.experiments.fit_exits import ExitFit, fit_exits
-from sim.experiments.fit_reading import Histories, read_histories
-from sim.experiments.fit_scenario import Visits, scenario_text, split_by_visit
+from sim.experiments.fitting.before import split_by_stay, splits_by_stay
+from sim.experiments.fitting.exits import ExitFit, fit_exits
+from sim.experiments.fitting.reading import Histories, read_histories
+from sim.experiments.fitting.scenario_file import Visits, scenario_text, split_by_visit
 from sim.experiments.replications import Progress, Settings, run_in_memory
 from sim.results.estimators import aalen_johansen
 from sim.results.spells import DAY_US, Spells
@@ -70,7 +60,7 @@ class Fit:
 
     @property
     def estimates(self) -> pd.DataFrame:
-        """One row a parameter, columns `ESTIMATES`; durations in days, ``gap`` as in `sim.experiments.fit_exits`."""
+        """One row a parameter, columns `ESTIMATES`; durations in days, ``gap`` as in `sim.experiments.fitting.exits`."""
         rows = [
             (
                 *(one.state, one.to, one.entries, one.events, one.family),
@@ -161,11 +151,11 @@ def fit_histories(
     Parameters
     ----------
     file, end
-        As for `sim.experiments.fit_reading.read_histories`.
+        As for `sim.experiments.fitting.reading.read_histories`.
     by_visit, visits_of
-        Separate states for so many visits, and of which state, as for `sim.experiments.fit_scenario.split_by_visit`.
+        Separate states for so many visits, and of which state, as for `sim.experiments.fitting.scenario_file.split_by_visit`.
     by_stay
-        Split states by the length of the stay before, where that matters (`sim.experiments.fit_before`); by default where `by_visit` splits too.
+        Split states by the length of the stay before, where that matters (`sim.experiments.fitting.before`); by default where `by_visit` splits too.
     bans
         States of the file that count as a ban.
     seed

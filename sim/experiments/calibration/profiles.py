@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import chdtri
 
-from sim.experiments.objective import Aim, Axis, Fit, Simulator, fit, side_by_side
+from sim.experiments.calibration.objective import Aim, Axis, Fit, Simulator, fit, side_by_side
 from sim.experiments.points import Floats
 
 Verdict = Literal["identified", "at least", "at most", "not identified"]

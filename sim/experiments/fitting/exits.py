@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.experiments.fit_families import Candidate, Estimate, FamilyFit, estimated, rank_families
+from sim.experiments.fitting.families import Candidate, Estimate, FamilyFit, estimated, rank_families
 from sim.results.estimators import Survival, kaplan_meier
 from sim.results.spells import CENSORED, DAY_US, Spells
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.experiments.fit_exits import ExitFit
-from sim.experiments.fit_families import NAMES
-from sim.experiments.fit_reading import Histories
+from sim.experiments.fitting.exits import ExitFit
+from sim.experiments.fitting.families import NAMES
+from sim.experiments.fitting.reading import Histories
 from sim.results.spells import CENSORED, DAY_US, Integers, Spells
 from sim.scenario.units import UNITS_US, canonical
 from sim.scenario.writing import Written, yaml_text

@@ -1,0 +1,11 @@
+"""A scenario from recorded histories.
+
+==================  ======================================================================
+`fit`               the whole way: reads, splits, fits, writes the scenario, runs it, compares
+`reading`           the CSV file
+`exits`             chance and clock of every exit
+`families`          families of durations by likelihood (lifelines)
+`before`            states by the length of the stay before
+`scenario_file`     states by visit, and the scenario file
+==================  ======================================================================
+"""
