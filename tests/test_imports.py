@@ -19,6 +19,7 @@ HOMES = {
     "jinja2": {"sim.views.report.page"},
     "lifelines": {"sim.experiments.fit_families"},
     "numba": {"sim.model.jit"},
+    "markdown_it": {"sim.views.report.checklist"},
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},
     "simpy": {"sim.engines.process"},

@@ -17,7 +17,7 @@ from sim.views.desk import busiest, has_limit
 from sim.views.marks import Event
 from sim.views.report.ladder import ladder_of
 from sim.views.report.ledger import Entry, ledger
-from sim.views.report.page import MOST_ROWS, Cell, Chart, Checked, Page, Table, chart_of, render, table_of, unchecked
+from sim.views.report.page import MOST_ROWS, Cell, Chart, Page, Table, chart_of, render, table_of, unchecked
 
 HEADLINES = (
     ("ban_rate", "ever banned"),
@@ -144,7 +144,6 @@ def run_page(
     manifest: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     events: Sequence[Event] = (),
-    checklist: Sequence[Checked] = (),
 ) -> str:
     """The report of a run, as HTML.
 
@@ -154,8 +153,6 @@ def run_page(
         Those of the run by name (``occupancy``, ``bans``, ``transitions``, ``desks``, ``waits``) and its ``summary``.
     events
         Phases and waves.
-    checklist
-        Items of the STRESS-DES checklist; without any there is no such section.
     """
     bans, transitions, occupancy, desks = (tables[name] for name in ("bans", "transitions", "occupancy", "desks"))
     coupled = has_limit(desks)
@@ -164,7 +161,7 @@ def run_page(
     entries = ledger(scenario.spec, bans, transitions, occupancy, independent=not coupled)
     summary = tables["summary"]
     numbers = {"summary": _records(summary)[:MOST_ROWS], "ledger": [vars(entry) for entry in entries]}
-    page = Page("run", scenario, manifest, drawn, checklist, {key: _plain(rows) for key, rows in numbers.items()})
+    page = Page("run", scenario, manifest, drawn, {key: _plain(rows) for key, rows in numbers.items()})
     return render(
         "run.html.j2",
         page,
