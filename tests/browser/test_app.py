@@ -6,6 +6,7 @@ Times are asserted loosely (a busy machine is several times slower than an idle 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -168,6 +169,14 @@ def test_a_slider_moves_the_numbers_to_those_of_the_command_line(page: Any, tmp_
     waited.value.save_as(tmp_path / "tables.zip")
     shutil.unpack_archive(tmp_path / "tables.zip", tmp_path / "tables")
     assert sim.open(tmp_path / "tables" / "what_if").scenario == sim.load(file)
+    for button, told in (("Report of the what-if", 0), ("Report of the comparison", 1)):
+        with page.expect_download() as waited:
+            page.get_by_role("button", name=button).click()
+        waited.value.save_as(tmp_path / "report.html")
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        row = next(line for line in text.splitlines() if ">nft_platforms</t" in line)
+        values = [float(value) for value in re.findall(r'data-value="([^"]+)"', row)]
+        assert percent(values[told]) == seen[-1]
 
 
 def test_an_upload_reads_no_file_of_this_machine(page: Any) -> None:

@@ -199,6 +199,8 @@ class Page:
         What it takes to make the same again.
     charts
         In the order of the page.
+    note
+        What must be known of the accounts, under the title.
     """
 
     kind: str
@@ -206,6 +208,7 @@ class Page:
     manifest: Mapping[str, Any]
     charts: Sequence[Chart] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def command(self) -> str:

@@ -144,6 +144,7 @@ def run_page(
     manifest: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     events: Sequence[Event] = (),
+    note: str = "",
 ) -> str:
     """The report of a run, as HTML.
 
@@ -153,6 +154,8 @@ def run_page(
         Those of the run by name (``occupancy``, ``bans``, ``transitions``, ``desks``, ``waits``) and its ``summary``.
     events
         Phases and waves.
+    note
+        What must be known of the accounts.
     """
     bans, transitions, occupancy, desks = (tables[name] for name in ("bans", "transitions", "occupancy", "desks"))
     coupled = has_limit(desks)
@@ -161,7 +164,7 @@ def run_page(
     entries = ledger(scenario.spec, bans, transitions, occupancy, independent=not coupled)
     summary = tables["summary"]
     numbers = {"summary": _records(summary)[:MOST_ROWS], "ledger": [vars(entry) for entry in entries]}
-    page = Page("run", scenario, manifest, drawn, {key: _plain(rows) for key, rows in numbers.items()})
+    page = Page("run", scenario, manifest, drawn, {key: _plain(rows) for key, rows in numbers.items()}, note)
     return render(
         "run.html.j2",
         page,
