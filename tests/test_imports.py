@@ -19,10 +19,12 @@ HOMES = {
     "jinja2": {"sim.views.report.page"},
     "lifelines": {"sim.experiments.fitting.families"},
     "numba": {"sim.model.jit"},
+    "markdown_it": {"sim.views.report.checklist"},
     "llvmlite": {"sim.model.jit"},
     "pyarrow": {"sim.results.store"},
     "simpy": {"sim.engines.process"},
-    "streamlit": {"sim.views.app.page"},
+    "starlette": {"sim.views.app.serving"},
+    "streamlit": {"sim.views.app.page", "sim.views.app.serving"},
     "vl_convert": {"sim.views.report.page"},
 }
 """Packages and the modules that import them. matplotlib belongs to a whole floor: the views."""

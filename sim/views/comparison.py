@@ -58,13 +58,13 @@ class Comparison(Compared):
         }
         return write_figures(made, folder, self.scenarios[0].spec.title)
 
-    def save_report(self, file: str | os.PathLike[str]) -> Path:
-        """Write the report, one page of HTML that needs nothing else; returns the file."""
+    def save_report(self, file: str | os.PathLike[str], *, note: str = "") -> Path:
+        """Write the report, one page of HTML that needs nothing else, with a note under its title; returns the file."""
         from sim.views.report.comparison import comparison_page
 
         said = {name: list(closing_lines(self, name)) for name in self.names[1:]}
         place = Path(file)
-        place.write_text(comparison_page(self, said, events_of(self.scenarios[0])), encoding="utf-8")
+        place.write_text(comparison_page(self, said, events_of(self.scenarios[0]), note), encoding="utf-8")
         return place
 
     def save(self, folder: Path, *, force: bool = False) -> Path:

@@ -104,14 +104,15 @@ class Result:
         tables = {name: self._source.table(name) for name in names}
         return plots.save_all(tables, folder, title=self.scenario.spec.title, events=events_of(self.scenario))
 
-    def save_report(self, file: str | os.PathLike[str]) -> Path:
-        """Write the report, one page of HTML that needs nothing else; returns the file."""
+    def save_report(self, file: str | os.PathLike[str], *, note: str = "") -> Path:
+        """Write the report, one page of HTML that needs nothing else, with a note under its title; returns the file."""
         from sim.views.report.run import run_page
 
         names = ("occupancy", "bans", "transitions", "desks", "waits")
         tables = {**{name: self._source.table(name) for name in names}, "summary": self.summary}
         place = Path(file)
-        place.write_text(run_page(self.scenario, self.manifest, tables, events_of(self.scenario)), encoding="utf-8")
+        page = run_page(self.scenario, self.manifest, tables, events_of(self.scenario), note)
+        place.write_text(page, encoding="utf-8")
         return place
 
 

@@ -131,14 +131,24 @@ def test_all_accounts_can_be_run_and_stopped() -> None:
 
 def test_what_streamlit_is_told() -> None:
     """Only this machine, nothing sent out, uploads bounded, no files watched or served."""
-    told = dict(part[2:].split("=", 1) for part in serving.command_line(8600, browser=False)[3:])
+    told = serving.settings(8600)
     assert told["server.address"] == "127.0.0.1"
-    assert told["browser.gatherUsageStats"] == "false"
+    assert told["server.allowedHosts"] == ["127.0.0.1", "localhost"]
+    assert told["browser.gatherUsageStats"] is False
     assert told["server.fileWatcherType"] == "none"
-    assert told["server.maxUploadSize"] == "1"
-    assert told["server.enableXsrfProtection"] == told["server.enableCORS"] == "true"
-    assert told["server.enableStaticServing"] == "false"
-    assert (told["server.port"], told["server.headless"]) == ("8600", "true")
+    assert told["server.maxUploadSize"] == 1
+    assert told["server.enableXsrfProtection"] is told["server.enableCORS"] is True
+    assert told["server.enableStaticServing"] is False
+    assert (told["server.port"], told["server.headless"]) == (8600, True)
+
+
+def test_a_streamlit_that_cannot_be_told_of_headers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app does not start without them."""
+    import streamlit
+
+    monkeypatch.delattr(streamlit, "App")
+    with pytest.raises(sim.errors.RunError, match="newer Streamlit"):
+        serving.served_app(8600, browser=False)
 
 
 def test_a_port_that_is_taken_is_told() -> None:

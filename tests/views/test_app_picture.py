@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from sim.views.app.picture import (
     ALL,
     HEADLINES,
     Picture,
-    archive,
     desk_lines,
     draw,
     flip_lines,
@@ -23,8 +23,12 @@ from sim.views.app.picture import (
     percent,
     points,
 )
+from sim.views.app.sample import words_of
 from sim.views.app.sources import of_catalogue
+from sim.views.app.taking import archive, comparison_report, report
 from sim.views.app.what_if import WhatIf
+from sim.views.report.comparison import RATES as REPORTED
+from sim.views.report.run import HEADLINES as COLUMNS
 
 DEADLINE = {"ladder.states.rectifying.exits.deadline.after": "3 days"}
 MOST = 20_000
@@ -131,5 +135,40 @@ def test_the_archive_holds_results_folders(short: tuple[WhatIf, Picture], tmp_pa
         assert opened.scenario.sha256() == run.scenario.sha256()
         pd.testing.assert_frame_equal(opened.bans, run.tables["bans"], check_categorical=False)
         assert (tmp_path / folder / "bans.csv").is_file()
+        assert opened.manifest["command"] == ["enforcement-sim", "run", "scenario.resolved.yaml", "--seed", "1"]
     assert len(pd.read_csv(tmp_path / "differences.csv")) == len(short[1].compared.differences)
     assert sim.reproduce(tmp_path / "what_if").identical
+
+
+def cells(page: str, caption: str, row: str) -> list[float]:
+    """Numbers of a row of one of a page's tables."""
+    table = page[page.index(f"<caption>{caption}") :]
+    table = table[: table.index("</table>")]
+    line = next(line for line in table.splitlines() if f">{row}</t" in line)
+    return [float(text) for text in re.findall(r'data-value="([^"]+)"', line)]
+
+
+def test_reports_tell_the_numbers_of_the_page(short: tuple[WhatIf, Picture]) -> None:
+    """The what-if's, and the comparison's with its differences; both say of which accounts, and how to make the same."""
+    _, picture = short
+    page, held = report(picture, "x.yaml").decode(), comparison_report(picture).decode()
+    for number, (measure, _) in enumerate(COLUMNS):
+        for line in headlines(picture, measure, changed=True).to_dict("records"):
+            assert percent(cells(page, "Shares of the accounts", line["segment"])[number]) == line["what-if"]
+            shown = [line["baseline"], line["what-if"], line["difference, points"]]
+            rows = cells_of_difference(held, REPORTED[measure], line["segment"])
+            assert [percent(rows[0]), percent(rows[1]), points(rows[2])] == shown
+    assert "enforcement-sim run x.yaml --seed 1" in page
+    assert "enforcement-sim compare baseline/scenario.resolved.yaml what_if/scenario.resolved.yaml --seed 1" in held
+    for text in (page, held):
+        assert f'<p class="facts">{words_of(picture.sample)}</p>' in text
+        assert "streamlit" not in text
+        assert str(Path.cwd()) not in text
+    assert "what-if (B) held to baseline (A)" in held
+
+
+def cells_of_difference(page: str, measure: str, segment: str) -> list[float]:
+    """Numbers of a row of the table of differences."""
+    table = page[page.index("<caption>what-if (B)") :]
+    row = next(line for line in table.splitlines() if f">{measure}</th><td>{segment}</td>" in line)
+    return [float(text) for text in re.findall(r'data-value="([^"]+)"', row)]

@@ -23,6 +23,7 @@ from sim.views.curves import names_in
 from sim.views.report.ledger import ledger
 from sim.views.report.page import as_json, charts_script
 from sim.views.report.run import run_page
+from sim.views.stress import checklist
 
 MOST_BYTES = 3_000_000
 
@@ -126,7 +127,7 @@ def test_text_of_a_scenario_stays_text(page: str) -> None:
     held(page)
     assert "<script>alert(1)" not in page
     assert str(markupsafe.escape(TITLE)) in page
-    assert page.count(str(markupsafe.escape(HARM))) == 3
+    assert page.count(str(markupsafe.escape(HARM))) == 6  # purpose, assumed, sources: each once more in the checklist
 
 
 def summary_of(result: sim.Result, names: Iterable[str]) -> pd.DataFrame:
@@ -158,7 +159,8 @@ def test_a_page_asks_for_nothing(page: str) -> None:
         assert tag not in ("link", "iframe", "object", "embed", "base")
         for name in ("src", "href", "srcset", "action", "data"):
             value = attributes.get(name)
-            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+            followed = ("https://doi.org/",) if tag == "a" else ()  # a link asks for nothing until it is clicked
+            assert value is None or value.startswith(("#", "data:", *followed)), (tag, name, value)
     policies = [attributes["content"] for tag, attributes in elements.found if "http-equiv" in attributes]
     assert policies[0].startswith("default-src 'none'")
     assert "unsafe-inline" not in policies[0].split("style-src")[0]
@@ -166,6 +168,19 @@ def test_a_page_asks_for_nothing(page: str) -> None:
     style = re.findall(r"<style>(.*?)</style>", page, flags=re.S)[0]
     assert "url(" not in style
     assert "@import" not in style
+
+
+def test_the_checklist_tells_of_the_run(page: str, result: sim.Result) -> None:
+    """All items in order; what a person has still to say is marked, and what Markdown means is HTML."""
+    section = page[page.index('<section id="checklist"') : page.index("</main>")]
+    items = re.findall(r"<details( class=.missing.)?><summary>([\d.]+) ", section)
+    expected = checklist(result.scenario, result.manifest)
+    assert [number for _, number in items] == [item.number for item in expected]
+    assert [bool(mark) for mark, _ in items] == [bool(item.missing) for item in expected]
+    assert f"Seed: <code>{result.manifest['seed']}</code>" in section
+    assert "OF A RUN" not in section
+    assert "| --- |" not in section
+    assert section.count("<table>") == section.count("</table></div>") > 5
 
 
 def test_headings_come_in_order(page: str) -> None:
@@ -215,4 +230,5 @@ def test_other_experiments_leave_a_report(kind: str, tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     values = [float(text) for text in re.findall(r'data-value="([^"]+)"', page)]
     assert expected in values
+    assert page.count("<summary>6.1 ") == 1
     assert len(page.encode()) < MOST_BYTES

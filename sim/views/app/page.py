@@ -19,8 +19,9 @@ from sim.views.app import sources
 from sim.views.app.jobs import Job, StoppedError, within
 from sim.views.app.knobs import GROUPS, Knob, knobs
 from sim.views.app.panels import PANELS, Asked
-from sim.views.app.picture import ALL, HEADLINES, Picture, archive, draw, headlines
-from sim.views.app.sample import MOST_ACCOUNTS, accounts_of
+from sim.views.app.picture import ALL, HEADLINES, Picture, draw, headlines
+from sim.views.app.sample import MOST_ACCOUNTS, accounts_of, words_of
+from sim.views.app.taking import archive, comparison_report, report
 from sim.views.app.what_if import WhatIf, moved, typed
 
 QUICK_SECONDS = 20.0  # a picture that takes longer is left to the run of all accounts
@@ -134,21 +135,6 @@ def told(what_if: WhatIf) -> None:
         st.info("Move a slider on the left: the what-if appears beside the baseline.")
 
 
-def told_sample(picture: Picture) -> None:
-    """Of which accounts the pictures are."""
-    part = picture.sample
-    if part.accounts == part.of:
-        st.markdown(f"All {part.of:,} accounts.")
-        return
-    how = "every segment cut by the same share" if part.even else "small segments whole, large ones cut"
-    warning = (
-        " Reviewers are cut by that share too and rounded up, so a small desk looks faster than it is: run all accounts to see its queue."
-        if part.even and any(path.startswith("desks.") for path in part.changes)
-        else ""
-    )
-    st.markdown(f"{part.accounts:,} of {part.of:,} accounts: {how}.{warning}")
-
-
 def asked_of(picture: Picture, view: str, measure: str, changed: bool) -> Asked:
     """What the reader wants to see of a picture, by the widgets that the view has."""
     segments = list(picture.baseline.scenario.spec.segments)
@@ -164,7 +150,7 @@ def asked_of(picture: Picture, view: str, measure: str, changed: bool) -> Asked:
 
 def show(picture: Picture, changed: bool) -> None:
     """The numbers by segment, and one view of pictures."""
-    told_sample(picture)
+    st.markdown(words_of(picture.sample))
     measure = st.radio("Share of accounts", list(HEADLINES), format_func=HEADLINES.__getitem__, horizontal=True)
     st.table(headlines(picture, measure, changed=changed).set_index("segment"))
     view = st.radio("Pictures", list(PANELS), horizontal=True)
@@ -218,28 +204,42 @@ def whole_run(what_if: WhatIf, key: tuple[str, str, str], seed: int) -> Picture 
     return None
 
 
-def downloads(what_if: WhatIf, picture: Picture, seed: int) -> None:
-    """The what-if as a file, the tables, and the command that makes the same numbers."""
-    st.subheader("Take it with you", anchor=False)
+@dataclass(frozen=True)
+class Offer:
+    """A file to be downloaded; what takes time is made when it is asked for."""
+
+    label: str
+    content: str | Callable[[], bytes]
+    file_name: str
+    mime: str
+
+
+def offers(what_if: WhatIf, picture: Picture, as_pictured: str) -> list[Offer]:
+    """What there is to take along; `as_pictured` is the name of the scenario file that gives the same numbers."""
     name, changes = what_if.file_name, picture.sample.changes
-    files: list[tuple[str, str | Callable[[], bytes], str, str]] = [
-        ("What-if file, all accounts", what_if.text(), name, "application/yaml")
-    ]
+    stem = name.removesuffix(".yaml")
+    files = [Offer("What-if file, all accounts", what_if.text(), name, "application/yaml")]
     if changes:
-        sampled = name.replace("_what_if", "_what_if_sample")
-        files.append(("What-if file, as pictured", what_if.text(changes), sampled, "application/yaml"))
+        files.append(Offer("What-if file, as pictured", what_if.text(changes), as_pictured, "application/yaml"))
+    files.append(Offer("Tables (CSV and Parquet)", lambda: archive(picture), f"{stem}_tables.zip", "application/zip"))
     files.append(
-        (
-            "Tables (CSV and Parquet)",
-            lambda: archive(picture),
-            f"{name.removesuffix('.yaml')}_tables.zip",
-            "application/zip",
-        )
+        Offer("Report of the what-if", lambda: report(picture, as_pictured), f"{stem}_report.html", "text/html")
     )
-    for column, (label, content, file_name, mime) in zip(st.columns(len(files)), files, strict=True):
-        column.download_button(label, content, file_name, mime, on_click="ignore", width="stretch")
+    if what_if.changes:
+        made = f"{stem}_comparison.html"
+        files.append(Offer("Report of the comparison", lambda: comparison_report(picture), made, "text/html"))
+    return files
+
+
+def downloads(what_if: WhatIf, picture: Picture, seed: int) -> None:
+    """Scenario files, tables, reports, and the command that makes the same numbers."""
+    st.subheader("Take it with you", anchor=False)
+    name = what_if.file_name
+    shown = name.replace("_what_if", "_what_if_sample") if picture.sample.changes else name
+    files = offers(what_if, picture, shown)
+    for column, each in zip(st.columns(len(files)), files, strict=True):
+        column.download_button(each.label, each.content, each.file_name, each.mime, on_click="ignore", width="stretch")
     st.markdown("The same numbers on the command line:")
-    shown = files[1][2] if changes else name
     st.code(f"enforcement-sim run {shown} --seed {seed}", language="sh")
     if what_if.extends.endswith((".yaml", ".yml")):
         st.markdown(escaped(f"Keep {what_if.extends} beside the what-if file: it extends it."))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from sim.experiments.compare import Compared, compare_scenarios
 from sim.experiments.replications import Collected, Settings, run_in_memory
-from sim.results.store import Writer
 from sim.scenario import Scenario
 from sim.views.app.sample import Sample, check_size, sample
 
@@ -159,29 +154,3 @@ def flip_lines(picture: Picture) -> pd.DataFrame:
     table = table[table["ends_differently"]].head(MOST_FLIPS)
     words = {"fate_a": "baseline ends", "fate_b": "what-if ends", "rule": "first rule that differs"}
     return table[["segment", *words, "accounts"]].astype(str).rename(columns=words).set_index("segment")
-
-
-def to_folder(run: Collected, folder: Path) -> Path:
-    """Write a run as a results folder, tables as Parquet and CSV."""
-    with Writer(folder, csv=True) as writer:
-        for name, table in run.tables.items():
-            writer.add(name, table)
-        writer.finish(run.manifest, run.scenario.resolved_yaml(), run.summary)
-        return writer.publish()
-
-
-def archive(picture: Picture) -> bytes:
-    """Both runs as results folders and the differences as CSV, in one zip file."""
-    made = io.BytesIO()
-    with (
-        tempfile.TemporaryDirectory(prefix="enforcement-sim-") as temporary,
-        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file,
-    ):
-        root = Path(temporary)
-        for name, run in (("baseline", picture.baseline), ("what_if", picture.what_if)):
-            to_folder(run, root / name)
-        for name, table in picture.compared.tables.items():
-            table.to_csv(root / f"{name}.csv", index=False)
-        for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            file.write(path, path.relative_to(root).as_posix())
-    return made.getvalue()

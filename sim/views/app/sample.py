@@ -40,6 +40,21 @@ class Sample:
     even: bool
 
 
+def words_of(part: Sample) -> str:
+    """Of which accounts a picture is, in words."""
+    if part.accounts == part.of:
+        return f"All {part.of:,} accounts."
+    told = f"{part.accounts:,} of {part.of:,} accounts: "
+    if not part.even:
+        return f"{told}small segments whole, large ones cut. Sums over segments are of these accounts, not of the platform."
+    warning = (
+        " Reviewers are cut by that share too and rounded up, so a small desk looks faster than it is: run all accounts to see its queue."
+        if any(path.startswith("desks.") for path in part.changes)
+        else ""
+    )
+    return f"{told}every segment cut by the same share.{warning}"
+
+
 def accounts_of(scenario: Scenario) -> dict[str, int]:
     """Segment -> accounts."""
     return {name: segment.accounts for name, segment in scenario.spec.segments.items()}

@@ -7,5 +7,6 @@
 `run`                    the report of a run
 `comparison`             the report of a comparison
 `points`                 reports of sweeps, draws and sensitivities
+`checklist`              the STRESS-DES checklist at the end of each
 =======================  ===============================================================
 """

@@ -129,15 +129,17 @@ def _part(found: Compared, name: str, number: int, events: Sequence[Event], sent
     )
 
 
-def comparison_page(found: Compared, sentences: Mapping[str, Sequence[str]], events: Sequence[Event] = ()) -> str:
-    """The report of a comparison, as HTML; `sentences` tell each scenario's outcome in words."""
+def comparison_page(
+    found: Compared, sentences: Mapping[str, Sequence[str]], events: Sequence[Event] = (), note: str = ""
+) -> str:
+    """The report of a comparison, as HTML; `sentences` tell each scenario's outcome in words, `note` what must be known of the accounts."""
     with unchecked():
         parts = [
             _part(found, name, number, events, sentences.get(name, ()))
             for number, name in enumerate(found.names[1:], start=1)
         ]
     drawn = [chart for part in parts for chart in part.charts]
-    page = Page("comparison", found.scenarios[0], found.manifest, drawn)
+    page = Page("comparison", found.scenarios[0], found.manifest, drawn, note=note)
     return render(
         "comparison.html.j2", page, parts=parts, scenarios=list(zip(found.names, found.scenarios, strict=True))
     )

@@ -27,6 +27,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sim.scenario import Scenario
 from sim.views.chart_lines import MOST_POINTS
+from sim.views.report.checklist import checked
 
 REPORT = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -185,16 +186,6 @@ def as_json(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """One item of a reporting checklist: its number, what it asks, what is said, and whether a person has still to say it."""
-
-    number: str
-    title: str
-    text: str
-    missing: bool = False
-
-
-@dataclass(frozen=True)
 class Page:
     """What every report has, whatever it reports.
 
@@ -208,16 +199,16 @@ class Page:
         What it takes to make the same again.
     charts
         In the order of the page.
-    checklist
-        The items of the STRESS-DES checklist; without any the page has no such section.
+    note
+        What must be known of the accounts, under the title.
     """
 
     kind: str
     scenario: Scenario
     manifest: Mapping[str, Any]
     charts: Sequence[Chart] = ()
-    checklist: Sequence[Checked] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def command(self) -> str:
@@ -267,6 +258,7 @@ def render(template: str, page: Page, **parts: Any) -> str:
             policy=" ".join(_hashed(each) for each in (charts_script(), script)),
             style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
             numbers=as_json(page.numbers),
+            checklist=checked(page.scenario, page.manifest),
             **parts,
         )
     )

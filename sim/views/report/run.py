@@ -17,7 +17,7 @@ from sim.views.desk import busiest, has_limit
 from sim.views.marks import Event
 from sim.views.report.ladder import ladder_of
 from sim.views.report.ledger import Entry, ledger
-from sim.views.report.page import MOST_ROWS, Cell, Chart, Checked, Page, Table, chart_of, render, table_of, unchecked
+from sim.views.report.page import MOST_ROWS, Cell, Chart, Page, Table, chart_of, render, table_of, unchecked
 
 HEADLINES = (
     ("ban_rate", "ever banned"),
@@ -143,7 +143,7 @@ def run_page(
     manifest: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     events: Sequence[Event] = (),
-    checklist: Sequence[Checked] = (),
+    note: str = "",
 ) -> str:
     """The report of a run, as HTML.
 
@@ -153,8 +153,8 @@ def run_page(
         Those of the run by name (``occupancy``, ``bans``, ``transitions``, ``desks``, ``waits``) and its ``summary``.
     events
         Phases and waves.
-    checklist
-        Items of the STRESS-DES checklist; without any there is no such section.
+    note
+        What must be known of the accounts.
     """
     bans, transitions, occupancy, desks = (tables[name] for name in ("bans", "transitions", "occupancy", "desks"))
     coupled = has_limit(desks)
@@ -163,7 +163,7 @@ def run_page(
     summary = tables["summary"]
     entries = ledger(scenario.spec, bans, transitions, summary, independent=not coupled)
     numbers = {"summary": _records(summary)[:MOST_ROWS], "ledger": [vars(entry) for entry in entries]}
-    page = Page("run", scenario, manifest, drawn, checklist, {key: _plain(rows) for key, rows in numbers.items()})
+    page = Page("run", scenario, manifest, drawn, {key: _plain(rows) for key, rows in numbers.items()}, note)
     return render(
         "run.html.j2",
         page,
