@@ -5,6 +5,7 @@
 `ScenarioError`    every fault of a scenario at once
 `ResultsError`     a results folder is missing, broken or in the way
 `RunError`         a run could not be carried to its end
+`InvariantError`   a run came to its end with numbers that cannot be
 =================  ==========================================================================
 
 The library raises these; only the command line turns them into exit codes.
@@ -60,3 +61,7 @@ class ResultsError(Exception):
 
 class RunError(Exception):
     """A run could not be carried to its end."""
+
+
+class InvariantError(RunError):
+    """Numbers of a run contradict each other or the scenario: the program is at fault, not the file. Nothing is written."""

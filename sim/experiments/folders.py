@@ -32,6 +32,7 @@ import pandas as pd
 from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import Column
 from sim.results.content import ContentHash
+from sim.results.invariants import INVARIANTS
 from sim.results.manifest import identity, versions
 from sim.results.placing import MANIFEST, Claim, Partial, clear_abandoned
 from sim.results.store import SCENARIO
@@ -195,7 +196,10 @@ def content_of(table: pd.DataFrame) -> str:
 def manifest_of(
     kind: str, scenario: Scenario, settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], wall_seconds: float
 ) -> dict[str, Any]:
-    """What it takes to make the same experiment again, and the hashes of its tables."""
+    """What it takes to make the same experiment again, and the hashes of its tables.
+
+    Its numbers come from outcomes of replications (`sim.results.outcome`), of which there is none unless the invariants hold.
+    """
     return {
         "experiment": kind,
         "scenario": identity(scenario),
@@ -205,6 +209,7 @@ def manifest_of(
         "command": sys.argv,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 3),
+        "invariants": {"held": True, "checked": list(INVARIANTS)},
         "tables": {name: {"rows": len(table), "sha256": content_of(table)} for name, table in tables.items()},
     }
 

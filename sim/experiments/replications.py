@@ -15,6 +15,7 @@ from sim.engines import compiled, process
 from sim.engines.tally import EVENT, Tally, new_tally
 from sim.model.jit import Array
 from sim.model.tables import compile_tables, is_coupled, keyed
+from sim.results import invariants
 from sim.results.columns import TABLES
 from sim.results.manifest import manifest
 from sim.results.outcome import Outcome, outcome_of
@@ -162,7 +163,7 @@ def one_by_one(threads: int | None = None) -> Source:
 
 def _run_all(
     codes: Codes, settings: Settings, add: Add, progress: Progress, enough: Enough, source: Source
-) -> tuple[pd.DataFrame, Settings]:
+) -> tuple[pd.DataFrame, Settings, dict[str, Any]]:
     """Hand on the tables of every replication, or until it is enough.
 
     Returns
@@ -171,15 +172,20 @@ def _run_all(
         Over all that were run.
     settings
         With as many replications as were run.
+    checked
+        What the manifest says of their invariants.
     """
     found: list[dict[Measure, Value]] = []
+    checked: list[dict[str, int]] = []
     for outcome, parts in source(codes, settings, progress):
         for name, table in parts:
             add(name, table)
         found.append(outcome.measures)
+        checked.append(outcome.checked)
         if enough(outcome):
             break
-    return summarise(found, independent=not is_coupled(codes.law)), replace(settings, replications=len(found))
+    summary = summarise(found, independent=not is_coupled(codes.law))
+    return summary, replace(settings, replications=len(found)), invariants.told(checked)
 
 
 def run_in_memory(
@@ -195,13 +201,13 @@ def run_in_memory(
     codes = codes_of(scenario)
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     add: Add = lambda name, table: parts[name].append(table)  # noqa: E731
-    summary, done = _run_all(codes, settings, add, progress, enough, one_by_one(threads))
+    summary, done, checked = _run_all(codes, settings, add, progress, enough, one_by_one(threads))
     if not parts["histories"]:
         parts["histories"].append(histories_of(np.empty(0, EVENT), codes, 0))
     tables = {
         name: tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) for name, tables in parts.items()
     }
-    return Collected(scenario, manifest(codes, _told(done), time.perf_counter() - began), summary, tables)
+    return Collected(scenario, manifest(codes, _told(done), time.perf_counter() - began, checked), summary, tables)
 
 
 def run_to_folder(
@@ -235,7 +241,7 @@ def run_to_folder(
     with Writer(folder, force=force, csv=csv) as writer:
         began = time.perf_counter()
         codes = codes_of(scenario)
-        summary, done = _run_all(codes, settings, writer.add, progress, enough, source or one_by_one())
-        told = manifest(codes, _told(done), time.perf_counter() - began)
+        summary, done, checked = _run_all(codes, settings, writer.add, progress, enough, source or one_by_one())
+        told = manifest(codes, _told(done), time.perf_counter() - began, checked)
         decorate(writer.finish(told, scenario.resolved_yaml(), summary))
         return writer.publish()

@@ -27,6 +27,7 @@ from sim.experiments.repeat import cells_in, cells_of, engine_of, repeated, scen
 from sim.experiments.replications import HISTORY_ROWS, Engine, Settings, codes_of, replicate
 from sim.experiments.work import cores
 from sim.model.jit import Array
+from sim.results import invariants
 from sim.results.columns import SUMMARY, TABLES, Column
 from sim.results.content import ContentHash
 from sim.results.manifest import manifest, versions
@@ -261,7 +262,9 @@ def _run_again(
             writer.add(name, part)
         progress((done + 1) / settings.replications)
     no_summary = pd.DataFrame(columns=list(SUMMARY))
-    return writer.finish(manifest(codes, asdict(settings), 0.0), codes.scenario.resolved_yaml(), no_summary)
+    return writer.finish(
+        manifest(codes, asdict(settings), 0.0, invariants.told([])), codes.scenario.resolved_yaml(), no_summary
+    )
 
 
 def _replications(codes: Codes, settings: Settings, at_once: int, threads: int) -> Iterator[Parts]:
@@ -282,7 +285,9 @@ def _tables(codes: Codes, settings: Settings, replication: int, threads: int) ->
     tally, events = replicate(codes, settings, replication, threads=threads)
     kept = (events[first : first + HISTORY_ROWS] for first in range(0, len(events), HISTORY_ROWS))
     histories = [("histories", histories_of(part, codes, replication)) for part in kept]
-    return [*tables_of(counts_of(tally, codes), codes, replication).items(), *histories]
+    counts = counts_of(tally, codes)
+    invariants.check(counts, codes)
+    return [*tables_of(counts, codes, replication).items(), *histories]
 
 
 def _compared(name: str, told: tuple[int, str], again: ContentHash | None, folder: Path) -> ComparedTable:

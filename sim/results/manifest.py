@@ -64,7 +64,7 @@ def identity(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
+def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float, invariants: dict[str, Any]) -> dict[str, Any]:
     """Manifest of a run, but for its tables' hashes, which the store adds.
 
     Parameters
@@ -73,6 +73,8 @@ def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float) -> dic
         Seed, replications, engine and histories, as they were asked for.
     wall_seconds
         Duration of the run.
+    invariants
+        What was checked of its numbers: `sim.results.invariants.told`.
     """
     return {
         "scenario": identity(codes.scenario),
@@ -82,5 +84,6 @@ def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float) -> dic
         "command": sys.argv,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 3),
+        "invariants": invariants,
         "categories": categories(codes),
     }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from sim.model.jit import Array
 from sim.model.tables import is_coupled
+from sim.results.invariants import check
 from sim.results.summary import Measure, Value, measures
 from sim.results.tables import Codes, Counts
 
@@ -27,12 +28,15 @@ class Outcome:
         (G, S, X) int64: accounts by grid time, segment and state.
     independent
         Whether accounts never meet.
+    checked
+        How many numbers were compared for each of `sim.results.invariants.INVARIANTS`.
     """
 
     measures: dict[Measure, Value]
     bans: Array
     occupancy: Array
     independent: bool
+    checked: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text that `from_json` reads back to the same."""
@@ -41,6 +45,7 @@ class Outcome:
             "bans": self.bans.tolist(),
             "occupancy": self.occupancy.tolist(),
             "independent": self.independent,
+            "checked": self.checked,
         }
         return json.dumps(told)
 
@@ -49,12 +54,21 @@ class Outcome:
         """Read what `to_json` wrote."""
         told = json.loads(text)
         found = {Measure(*row[:4]): Value(*row[4:]) for row in told["measures"]}
-        return Outcome(found, np.array(told["bans"]), np.array(told["occupancy"]), told["independent"])
+        bans, occupancy = np.array(told["bans"]), np.array(told["occupancy"])
+        return Outcome(found, bans, occupancy, told["independent"], told["checked"])
 
 
 def outcome_of(counts: Counts, codes: Codes) -> Outcome:
-    """What is kept of the numbers of a replication."""
+    """What is kept of the numbers of a replication, once they are known to hold together.
+
+    Raises
+    ------
+    InvariantError
+        They do not (`sim.results.invariants`).
+    """
+    checked = check(counts, codes)
     return Outcome(
+        checked=checked,
         measures=measures(counts, codes),
         bans=counts.bans,
         occupancy=counts.occupancy,
