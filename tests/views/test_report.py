@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import markupsafe
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from views.tables import People, tables
 import sim
 from sim.views.curves import names_in
 from sim.views.report.ledger import DAY, ledger
-from sim.views.report.page import as_json, charts_script
+from sim.views.report.page import as_json, chart_of, charts_script
 from sim.views.report.run import run_page
 
 MOST_BYTES = 3_000_000
@@ -215,3 +216,10 @@ def test_other_experiments_leave_a_report(kind: str, tmp_path: Path) -> None:
     values = [float(text) for text in re.findall(r'data-value="([^"]+)"', page)]
     assert expected in values
     assert len(page.encode()) < MOST_BYTES
+
+
+def test_a_chart_of_many_points() -> None:
+    """A sweep of ten thousand has more rows than Altair takes unasked."""
+    rows = pd.DataFrame({"x": range(10_000), "y": range(10_000)})
+    chart = chart_of("many", "Many", alt.Chart(rows).mark_point().encode(x="x:Q", y="y:Q"))
+    assert [len(columns["x"]) for columns in chart.rows.values()] == [10_000]
