@@ -36,15 +36,11 @@ from sim.experiments.sensitivity import sensitivity
 from sim.experiments.sweep import run_sweep
 from sim.experiments.uncertainty import uncertainty
 from sim.results.store import Stored
-from sim.scenario import Scenario, loads
+from sim.scenario import loads
 
 Tables = Mapping[str, pd.DataFrame]
 Repeat = Callable[[Mapping[str, Any], Stored, dict[str, Any]], Tables]
 """Takes the manifest, the folder, and `engine`, `workers`, `progress`, `seed` and `replications`; gives the tables."""
-
-
-def _scenario(told: Mapping[str, Any], stored: Stored) -> Scenario:
-    return loads(stored.scenario_text, name=str(told["scenario"]["name"]))
 
 
 def _compare(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
@@ -54,7 +50,7 @@ def _compare(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) 
 
 
 def _sweep(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
-    scenario, is_grid = _scenario(told, stored), told["sampling"] == "grid"
+    scenario, is_grid = stored.scenario, told["sampling"] == "grid"
     if is_grid:
         labels = itertools.product(*(map(str, shown) for shown in told["axes"].values()))
         points = [
@@ -67,19 +63,19 @@ def _sweep(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) ->
 
 
 def _uncertainty(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
-    found = uncertainty(_scenario(told, stored), index(told["draws"]), **settings)
+    found = uncertainty(stored.scenario, index(told["draws"]), **settings)
     return {"uncertainty": found.table, "draws": found.points}
 
 
 def _sensitivity(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
     outputs = [str(output) for output in told["outputs"]]
     options = {"method": told["method"], "samples": index(told["samples"]), **settings}
-    found = sensitivity(_scenario(told, stored), outputs, **options)
+    found = sensitivity(stored.scenario, outputs, **options)
     return {"sensitivity": found.table, "swings": found.swings}
 
 
 def _calibrate(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
-    scenario = _scenario(told, stored)
+    scenario = stored.scenario
     targets = targets_in(str(told["wanted"]), "<targets>", scenario)
     options = {"free": told["free"], "starts": index(told["starts"]), "scale": told["scale"], **settings}
     return calibrate(scenario, targets, **options).tables

@@ -13,10 +13,10 @@ import pandas as pd
 
 from sim.engines import compiled, process
 from sim.engines.tally import EVENT, Tally, new_tally
-from sim.model.jit import Array
 from sim.model.tables import compile_tables, is_coupled, keyed
 from sim.results import invariants
 from sim.results.columns import TABLES
+from sim.results.events import EventLog
 from sim.results.manifest import manifest
 from sim.results.outcome import Outcome, outcome_of
 from sim.results.store import Writer
@@ -111,18 +111,17 @@ def replicate(
     progress: Progress = lambda share: None,
     *,
     threads: int | None = None,
-) -> tuple[Tally, Array]:
-    """Run one replication: its tally, and the events of the accounts whose histories are kept, by segment, account and order of happening."""
+) -> tuple[Tally, EventLog]:
+    """Run one replication: its tally, and the events of the accounts whose histories are kept."""
     law = keyed(codes.law, settings.seed, replication)
     tally = new_tally(law, codes.names, codes.scenario.spec.observe_us)
-    parts: list[Array] = [np.empty(0, EVENT)]
+    log = EventLog()
     keep_below = 2**32 if settings.histories is None else settings.histories
     if settings.engine == "process":
-        process.run(law, tally, keep_below, parts.append, progress)
+        process.run(law, tally, keep_below, log.keep, progress)
     else:
-        compiled.run(law, tally, keep_below, parts.append, progress, threads=threads)
-    events = np.concatenate(parts)
-    return tally, events[np.lexsort((events["account"], events["segment"]))]
+        compiled.run(law, tally, keep_below, log.keep, progress, threads=threads)
+    return tally, log
 
 
 def parts_of(
@@ -134,15 +133,15 @@ def parts_of(
     threads: int | None = None,
 ) -> tuple[Outcome, Parts]:
     """Run one replication: its outcome, and its tables as they are asked for."""
-    tally, events = replicate(codes, settings, replication, progress, threads=threads)
+    tally, log = replicate(codes, settings, replication, progress, threads=threads)
     counts = counts_of(tally, codes)
-    return outcome_of(counts, codes), _tables(counts, events, codes, replication)
+    return outcome_of(counts, codes), _tables(counts, log, codes, replication)
 
 
-def _tables(counts: Counts, events: Array, codes: Codes, replication: int) -> Iterator[tuple[str, pd.DataFrame]]:
+def _tables(counts: Counts, log: EventLog, codes: Codes, replication: int) -> Iterator[tuple[str, pd.DataFrame]]:
     yield from tables_of(counts, codes, replication).items()
-    for first in range(0, len(events), HISTORY_ROWS):
-        yield "histories", histories_of(events[first : first + HISTORY_ROWS], codes, replication)
+    for events in log.in_order(HISTORY_ROWS):
+        yield "histories", histories_of(events, codes, replication)
 
 
 Source = Callable[[Codes, Settings, Progress], Iterator[tuple[Outcome, Parts]]]

@@ -21,21 +21,21 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from sim.errors import ResultsError, ScenarioError
+from sim.errors import ResultsError
 from sim.experiments.folders import content_of
 from sim.experiments.repeat import cells_in, cells_of, engine_of, repeated, scenarios_changed
-from sim.experiments.replications import HISTORY_ROWS, Engine, Settings, codes_of, replicate
+from sim.experiments.replications import Engine, Parts, Settings, codes_of, parts_of
 from sim.experiments.work import cores
 from sim.model.jit import Array
 from sim.results import invariants
 from sim.results.columns import SUMMARY, TABLES, Column
 from sim.results.content import ContentHash
 from sim.results.manifest import manifest, versions
+from sim.results.outcome import Outcome
 from sim.results.store import Stored, Writer
-from sim.results.tables import Codes, counts_of, histories_of, tables_of
-from sim.scenario import Scenario, loads
+from sim.results.tables import Codes
+from sim.scenario import Scenario
 
-Parts = list[tuple[str, pd.DataFrame]]
 Likeness = Literal["identical", "differs", "changed after the run", "cannot be read"]
 
 _MISSING = np.iinfo(np.int64).min
@@ -173,14 +173,13 @@ def _asked(
         kept = None if told["histories"] is None else index(told["histories"])
         settings = Settings(index(told["seed"]), index(told["replications"]), engine or told["engine"], kept)
         tables = _hashes(told)
-        scenario = loads(stored.scenario_text, name=str(told["scenario"]["name"]))
         str(told["scenario"]["sha256"])
         unlike = _unlike_versions(told)
-    except (KeyError, TypeError, ValueError, AttributeError, ScenarioError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
             f"{stored.folder} is not the results folder of a run: {type(error).__name__} {error}"
         ) from error
-    return scenario, settings, tables, unlike
+    return stored.scenario, settings, tables, unlike
 
 
 def _hashes(told: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
@@ -270,24 +269,15 @@ def _run_again(
 def _replications(codes: Codes, settings: Settings, at_once: int, threads: int) -> Iterator[Parts]:
     """The tables of each replication, in order; no more are under way than work at once."""
     pool = ThreadPoolExecutor(at_once)
-    under_way: deque[Future[Parts]] = deque()
+    under_way: deque[Future[tuple[Outcome, Parts]]] = deque()
     ahead = iter(range(settings.replications))
     try:
         for _ in range(settings.replications):
             for replication in islice(ahead, at_once - len(under_way)):
-                under_way.append(pool.submit(_tables, codes, settings, replication, threads))
-            yield under_way.popleft().result()
+                under_way.append(pool.submit(parts_of, codes, settings, replication, threads=threads))
+            yield under_way.popleft().result()[1]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _tables(codes: Codes, settings: Settings, replication: int, threads: int) -> Parts:
-    tally, events = replicate(codes, settings, replication, threads=threads)
-    kept = (events[first : first + HISTORY_ROWS] for first in range(0, len(events), HISTORY_ROWS))
-    histories = [("histories", histories_of(part, codes, replication)) for part in kept]
-    counts = counts_of(tally, codes)
-    invariants.check(counts, codes)
-    return [*tables_of(counts, codes, replication).items(), *histories]
 
 
 def _compared(name: str, told: tuple[int, str], again: ContentHash | None, folder: Path) -> ComparedTable:
@@ -306,7 +296,8 @@ def _verdict_of_file(name: str, folder: Path, sha256: str) -> Likeness:
     """Whether the file still holds what the manifest says; it is read and forgotten."""
     found = ContentHash(TABLES[name])
     try:
-        found.add(Stored(folder).table(name))
+        for part in Stored(folder).parts(name):
+            found.add(part)
     except (ResultsError, KeyError, ValueError, TypeError):
         return "cannot be read"
     return "identical" if found.hexdigest() == sha256 else "changed after the run"

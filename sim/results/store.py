@@ -76,7 +76,9 @@ class Writer:
         try:
             for name, columns in TABLES.items():
                 path = self.partial / f"{name}.parquet"
-                self._writers[name] = pq.ParquetWriter(path, schema_of(columns), compression="zstd")
+                self._writers[name] = pq.ParquetWriter(
+                    path, schema_of(columns), compression="zstd", write_page_checksum=True
+                )
         except BaseException:
             self._discard()
             raise
@@ -215,9 +217,15 @@ class Stored:
     def scenario(self) -> Scenario:
         """The scenario that was run."""
         try:
-            return loads(self.scenario_text, name=str(self.manifest["scenario"]["name"]))
-        except (KeyError, TypeError, ScenarioError) as error:
-            raise ResultsError(f"{self.folder} cannot be read: {type(error).__name__} {error}") from error
+            name = str(self.manifest["scenario"]["name"])
+        except (KeyError, TypeError) as error:
+            raise ResultsError(f"{self.folder / MANIFEST} does not name the scenario that was run") from error
+        try:
+            return loads(self.scenario_text, name=name)
+        except ScenarioError as error:
+            first, *more = error.faults
+            told = f"{first}" if not more else f"{first} (and {len(more)} more)"
+            raise ResultsError(f"{self.folder / SCENARIO} cannot be read: {told}") from error
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -238,11 +246,20 @@ class Stored:
     def table(self, name: str) -> pd.DataFrame:
         """One of the tables of `sim.results.columns.TABLES`, its categories in file order."""
         if name not in self._read:
-            self._read[name] = self._guard(f"{name}.parquet", lambda path: self._typed(name, path))
+            read = lambda path: self._typed(name, pq.read_table(path, page_checksum_verification=True))  # noqa: E731
+            self._read[name] = self._guard(f"{name}.parquet", read)
         return self._read[name]
 
-    def _typed(self, name: str, path: Path) -> pd.DataFrame:
-        table: pd.DataFrame = pq.read_table(path).to_pandas()
+    def parts(self, name: str) -> Iterator[pd.DataFrame]:
+        """The rows of `table` a part at a time, none of which is kept: histories may be larger than the memory."""
+        opened = lambda path: pq.ParquetFile(path, page_checksum_verification=True)  # noqa: E731
+        with self._guard(f"{name}.parquet", opened) as file:
+            for part in range(file.num_row_groups):
+                read = lambda path, part=part: self._typed(name, file.read_row_group(part))  # noqa: E731
+                yield self._guard(f"{name}.parquet", read)
+
+    def _typed(self, name: str, arrow: pa.Table) -> pd.DataFrame:
+        table: pd.DataFrame = arrow.to_pandas()
         for column in TABLES[name]:
             if column.type == "category":
                 order = pd.Index(self.manifest["categories"][column.name], dtype=str)

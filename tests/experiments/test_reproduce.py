@@ -19,6 +19,7 @@ import pytest
 import sim
 from sim import cli
 from sim.errors import ResultsError
+from sim.experiments import replications
 from sim.experiments import reproduce as home
 from sim.experiments.replications import Settings, run_in_memory, run_to_folder
 from sim.experiments.reproduce import first_difference, reproduce
@@ -110,7 +111,7 @@ def test_engine_of_the_run_is_the_default(folder: Path) -> None:
 @pytest.mark.parametrize("histories", [None, 0])
 def test_all_and_no_histories(histories: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kept as they were kept, also where they are written in many parts."""
-    monkeypatch.setattr(home, "HISTORY_ROWS", 11)
+    monkeypatch.setattr(replications, "HISTORY_ROWS", 11)
     settings = Settings(1, 2, "process", histories)
     place = run_to_folder(load(GOLDEN / "timeline.yaml"), settings, tmp_path / "x")
     assert (len(Stored(place).table("histories")) > 0) == (histories is None)
@@ -136,7 +137,7 @@ def test_nothing_is_left_behind(folder: Path, tmp_path: Path, monkeypatch: pytes
         assert list(place.iterdir())
         raise RuntimeError("on purpose")
 
-    monkeypatch.setattr(home, "replicate", fail)
+    monkeypatch.setattr(home, "parts_of", fail)
     with pytest.raises(RuntimeError, match="on purpose"):
         reproduce(folder)
     assert list(place.iterdir()) == []

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import markupsafe
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ import sim
 from sim.model.tables import restricted_states
 from sim.views.curves import names_in
 from sim.views.report.ledger import ledger
-from sim.views.report.page import as_json, charts_script
+from sim.views.report.page import as_json, chart_of, charts_script
 from sim.views.report.run import run_page
 from sim.views.stress import checklist
 
@@ -232,3 +233,10 @@ def test_other_experiments_leave_a_report(kind: str, tmp_path: Path) -> None:
     assert expected in values
     assert page.count("<summary>6.1 ") == 1
     assert len(page.encode()) < MOST_BYTES
+
+
+def test_a_chart_of_many_points() -> None:
+    """A sweep of ten thousand has more rows than Altair takes unasked."""
+    rows = pd.DataFrame({"x": range(10_000), "y": range(10_000)})
+    chart = chart_of("many", "Many", alt.Chart(rows).mark_point().encode(x="x:Q", y="y:Q"))
+    assert [len(columns["x"]) for columns in chart.rows.values()] == [10_000]

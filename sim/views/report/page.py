@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from altair import data_transformers
 from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -117,7 +118,8 @@ def chart_of(
     name: str, title: str, made: Any, *, said: str = "", what: str = "Segments", scaled: bool = True, points: int = 0
 ) -> Chart:
     """Take an Altair chart into a page; `points` is how many grid times there are, `scaled` whether it has a switch to a logarithmic axis."""
-    spec = made.to_dict(validate=False)
+    with data_transformers.enable("default", max_rows=None):  # a sweep may have more points than Altair's 5,000 rows
+        spec = made.to_dict(validate=False)
     rows = {key: _columns(values) for key, values in spec.pop("datasets").items()}
     params = {param["name"]: param.get("value") for param in spec.get("params", ())}
     series: list[tuple[str, str, str]] = []
