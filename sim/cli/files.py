@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.cli.common import BAD_INPUT, FAILED, ScenarioArgument, app, load, say
+from sim.cli.common import (
+    BAD_INPUT,
+    FAILED,
+    ScenarioArgument,
+    app,
+    check_engine,
+    interruptible,
+    load,
+    progress_bar,
+    say,
+    tell_if_compiling,
+)
 from sim.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -18,20 +29,52 @@ if TYPE_CHECKING:
 @app.command()
 def validate(
     scenarios: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that ship.")],
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Run them, too, and hold what can be solved exactly to its exact answer.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="With --exact: seed of the runs.")] = 0,
+    replications: Annotated[int, typer.Option(min=1, help="With --exact: independent replications of each.")] = 1,
+    engine: Annotated[str, typer.Option(help="With --exact: auto, compiled or process.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="With --exact: no progress.")] = False,
 ) -> None:
     """Check scenario files; all faults of all files are reported."""
+    check_engine(engine)
     faults: list[str] = []
+    valid: list[Scenario] = []
     for source in scenarios:
         try:
             loaded = load(source)
         except ScenarioError as error:
             faults.append(str(error))
         else:
+            valid.append(loaded)
             accounts = sum(segment.accounts for segment in loaded.spec.segments.values())
             say(f"{source}: valid; {accounts:,} accounts, {len(loaded.spec.ladder.states)} states")
     if faults:
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
+    if exact and not _hold_to_exact(valid, seed, replications, engine, quiet):
+        raise typer.Exit(FAILED)
+
+
+def _hold_to_exact(scenarios: list[Scenario], seed: int, replications: int, engine: str, quiet: bool) -> bool:
+    """Print simulated beside exact; whether none was refuted."""
+    from rich.console import Console
+
+    from sim.experiments.exact import hold_to_exact
+    from sim.views.exactness import exactness_lines, exactness_table
+
+    tell_if_compiling()
+    console, held = Console(highlight=False), True
+    for scenario in scenarios:
+        with interruptible(), progress_bar(scenario.name, quiet) as progress:
+            found = hold_to_exact(scenario, seed, replications=replications, engine=engine, progress=progress)  # type: ignore[arg-type]
+        say(f"\n{scenario.spec.title}")
+        if found.compared:
+            console.print(exactness_table(found))
+        say("\n".join(exactness_lines(found)))
+        held = held and found.verdict != "refuted"
+    return held
 
 
 @app.command()
