@@ -6,5 +6,8 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many random scenarios the engines must agree on."""
+    """How many random scenarios the engines must agree on, and how often work is killed."""
     parser.addoption("--scenarios", type=int, default=200, help="random scenarios for tests/agreement")
+    parser.addoption(
+        "--kills", type=int, default=12, help="kills at random moments in tests/experiments/test_resume.py"
+    )

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 from sim.cli import calibrate, files, fitting, resuming, running, serving, what_if
-from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, app
+from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, NO_READER, app
 from sim.errors import ResultsError, RunError, ScenarioError
 
 __all__ = ["app", "calibrate", "files", "fitting", "main", "resuming", "running", "serving", "what_if"]
@@ -18,13 +20,36 @@ VERBS = (
     *("list", "show", "validate", "schema", "app", "bench"),
 )
 """The order in which `--help` tells of them."""
+_NO_CACHE = "failed: machine code can be kept nowhere; name a folder that can be written: NUMBA_CACHE_DIR=/some/folder enforcement-sim …"
 app.registered_commands.sort(key=lambda verb: VERBS.index(str(verb.name or getattr(verb.callback, "__name__", ""))))
+
+
+def _told_all() -> None:
+    """Run the verb and see to it that what it printed has left; who reads it may have gone (`| head`), which is no failure of ours."""
+    try:
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _no_reader()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # met by the libraries that parse and print
+            _no_reader()
+        raise
+
+
+def _no_reader() -> NoReturn:
+    """Leave quietly, with the exit code of programs that such a signal ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries once more
+    sys.exit(NO_READER)
 
 
 def main() -> None:
     """Entry point: errors become one message on stderr and an exit code."""
     try:
-        app()
+        _told_all()
     except ScenarioError as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)
@@ -33,6 +58,11 @@ def main() -> None:
         sys.exit(BAD_INPUT)
     except (RunError, OSError, MemoryError, OverflowError) as error:
         print(f"failed: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):
+            raise
+        print(_NO_CACHE, file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr, flush=True)

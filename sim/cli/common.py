@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 ENGINES = ("auto", "compiled", "process")
-FAILED, BAD_INPUT, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
+FAILED, BAD_INPUT, UNDECIDED, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
 
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Tasks at once [default: one a core].")]
 ClusterOption = Annotated[

@@ -34,7 +34,7 @@ from sim.results.columns import Column
 from sim.results.content import ContentHash
 from sim.results.invariants import INVARIANTS
 from sim.results.manifest import identity, versions
-from sim.results.placing import MANIFEST, Claim, Partial, clear_abandoned
+from sim.results.placing import KEPT, MANIFEST, Claim, Partial, clear_abandoned, writing
 from sim.results.store import SCENARIO
 from sim.scenario import Scenario, loads
 
@@ -121,19 +121,22 @@ def begun(out: Path, command: Command) -> Iterator[Path]:
         Another process is working on the same results.
     """
     folder = tasks_folder(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        folder.mkdir(parents=True, exist_ok=True)
     claim = Claim(folder)
     if not claim.granted:
         raise ResultsError(f"{out} is being worked on by another process; wait for it, or give --out for another place")
     try:
         text = command.to_json()
-        written = folder / f".{COMMAND}"
-        written.write_text(text, encoding="utf-8")
-        written.replace(folder / COMMAND)
+        with writing(out):
+            written = folder / f".{COMMAND}"
+            written.write_text(text, encoding="utf-8")
+            written.replace(folder / COMMAND)
         yield folder
     except BaseException:
-        if not finished_tasks(out):
-            forget_tasks(out)
+        with suppress(OSError):  # what went wrong is to be told, and not that clearing up does too
+            if not finished_tasks(out):
+                forget_tasks(out)
         raise
     finally:
         claim.release()
@@ -235,16 +238,17 @@ def publish(
     ResultsError
         The folder is in the way or cannot be written.
     """
-    partial = Partial(folder, force=force)
-    try:
-        for name, table in tables.items():
-            table.to_csv(partial.path / f"{name}.csv", index=False)
-        (partial.path / SCENARIO).write_text(scenario.resolved_yaml(), encoding="utf-8")
-        text = json.dumps(dict(manifest), indent=2, ensure_ascii=False)
-        (partial.path / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        decorate(partial.path)
-        place = partial.publish()
-    finally:
-        partial.discard()
+    with writing(folder, KEPT):
+        partial = Partial(folder, force=force)
+        try:
+            for name, table in tables.items():
+                table.to_csv(partial.path / f"{name}.csv", index=False)
+            (partial.path / SCENARIO).write_text(scenario.resolved_yaml(), encoding="utf-8")
+            text = json.dumps(dict(manifest), indent=2, ensure_ascii=False)
+            (partial.path / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            decorate(partial.path)
+            place = partial.publish()
+        finally:
+            partial.discard()
     forget_tasks(folder)
     return place

@@ -19,6 +19,7 @@ from sim.results.columns import TABLES
 from sim.results.events import EventLog
 from sim.results.manifest import manifest
 from sim.results.outcome import Outcome, outcome_of
+from sim.results.placing import ANOTHER_PLACE, writing
 from sim.results.store import Writer
 from sim.results.summary import Measure, Value, summarise
 from sim.results.tables import Codes, Counts, counts_of, histories_of, tables_of
@@ -220,6 +221,7 @@ def run_to_folder(
     decorate: Callable[[Path], None] = lambda folder: None,
     enough: Enough = never,
     source: Source | None = None,
+    way_on: str = ANOTHER_PLACE,
 ) -> Path:
     """Run a scenario into a results folder, which appears whole or not at all.
 
@@ -231,13 +233,17 @@ def run_to_folder(
         Where the replications come from; by default they are made here, one by one.
     decorate
         Called with the folder before it is put in its place, with all tables in it: adds figures.
+    way_on
+        What to do should the system refuse to write it, for the message.
 
     Raises
     ------
     ResultsError
         The folder is in the way or cannot be written.
+    NotWrittenError
+        Writing was refused by the system in the midst of it.
     """
-    with Writer(folder, force=force, csv=csv) as writer:
+    with writing(folder, way_on), Writer(folder, force=force, csv=csv) as writer:
         began = time.perf_counter()
         codes = codes_of(scenario)
         summary, done, checked = _run_all(codes, settings, writer.add, progress, enough, source or one_by_one())

@@ -32,6 +32,7 @@ from sim.results.columns import SUMMARY, TABLES, Column
 from sim.results.content import ContentHash
 from sim.results.manifest import manifest, versions
 from sim.results.outcome import Outcome
+from sim.results.placing import writing
 from sim.results.store import Stored, Writer
 from sim.results.tables import Codes
 from sim.scenario import Scenario
@@ -152,7 +153,11 @@ def reproduce(
         return _experiment(stored, engine, workers, progress)
     scenario, settings, told, unlike = _asked(stored, engine)
     changed = hashlib.sha256(stored.scenario_text.encode()).hexdigest() != stored.manifest["scenario"]["sha256"]
-    with tempfile.TemporaryDirectory() as place, Writer(Path(place) / "again") as writer:
+    with (
+        writing(Path(tempfile.gettempdir()), "make room, or set TMPDIR to a folder with room"),
+        tempfile.TemporaryDirectory() as place,
+        Writer(Path(place) / "again") as writer,
+    ):
         codes = codes_of(scenario)
         again = Stored(_run_again(codes, settings, writer, workers or cores(), progress))
         tables = tuple(

@@ -26,7 +26,7 @@ from sim.experiments.replications import (
 from sim.experiments.until import Watch
 from sim.experiments.work import Product, Task, codes_of_text, make_all, tasks_of
 from sim.results.outcome import Outcome
-from sim.results.placing import check_target
+from sim.results.placing import ANOTHER_PLACE, KEPT, check_target
 from sim.results.store import check_packed, packed, unpacked
 from sim.results.tables import Codes
 from sim.scenario import Scenario
@@ -143,7 +143,7 @@ def run_resumable(
     """
     check_target(out, force=force)
 
-    def into_place(source: Source) -> Path:
+    def into_place(source: Source, way_on: str = ANOTHER_PLACE) -> Path:
         told = progress if watch is None else watch.share(progress)
         return run_to_folder(
             scenario,
@@ -155,6 +155,7 @@ def run_resumable(
             decorate=decorate,
             enough=watch or never,
             source=source,
+            way_on=way_on,
         )
 
     if settings.replications == 1 and cluster is None:
@@ -168,6 +169,6 @@ def run_resumable(
         "csv": csv,
     }
     with begun(out, Command("run", (scenario,), asked, force)) as folder:
-        done = into_place(side_by_side(folder, workers=workers, cluster=cluster, patient=watch is None))
+        done = into_place(side_by_side(folder, workers=workers, cluster=cluster, patient=watch is None), KEPT)
         forget_tasks(out)
     return done

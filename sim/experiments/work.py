@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -26,6 +26,7 @@ from sim.experiments.cluster import joined
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
 from sim.results.manifest import versions
 from sim.results.outcome import Outcome, outcome_of
+from sim.results.placing import KEPT, NotWrittenError, writing
 from sim.results.tables import BAN_COLUMNS, Codes, counts_of
 from sim.scenario import Scenario, loads
 
@@ -180,8 +181,14 @@ def _keep(task: Task, made: Made, product: Product[Made], folder: Path) -> Made:
     """Write what was made, whole or not at all."""
     unfinished = folder / f".{task.key}.{os.getpid()}.{threading.get_ident()}.partial"
     file = folder / f"{task.key}{product.suffix}"
-    product.write(made, unfinished)
-    unfinished.replace(file)
+    with writing(folder, KEPT):
+        try:
+            product.write(made, unfinished)
+            unfinished.replace(file)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
     return product.kept(made, file)
 
 
@@ -263,7 +270,7 @@ def make_all(
     Raises
     ------
     RunError
-        The cluster cannot be had, or is gone for good.
+        The cluster cannot be had, or is gone for good; or what is made cannot be kept, which ends the work at once.
     TasksFailedError
         After all others have been done, naming the points of those that failed.
     """
@@ -287,6 +294,8 @@ def make_all(
             if error is None:
                 yield task, future.result()
                 continue
+            if isinstance(error, NotWrittenError):  # nor would the others be kept
+                raise error
             failures.append((task, error))
             if not patient:
                 break

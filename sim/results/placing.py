@@ -4,6 +4,7 @@
 `check_target`        refuses a place before any work is done
 `Claim`               a folder that belongs to a process for as long as it lives
 `Partial`             a folder that is being written, and what dead processes have left of such
+`writing`             says in words why a folder could not be written
 ====================  ============================================================================
 
 A process that was killed cannot clear up. Whether the one that wrote a folder is still alive is told by a lock on the folder, which ends with its
@@ -12,14 +13,16 @@ process however that ends; numbers of processes do not tell, since they are give
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sim.errors import ResultsError
+from sim.errors import ResultsError, RunError
 
 try:
     import fcntl
@@ -47,6 +50,42 @@ def check_target(folder: Path, *, force: bool) -> None:
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise ResultsError(f"{folder} cannot be written: {parent} is not a folder that takes files from you")
+
+
+ANOTHER_PLACE = "make room, or give --out for another place"
+KEPT = "finished tasks are kept: when it can be, the same command goes on from there"
+"""Ways on; the second for work that is cut into tasks."""
+
+
+_REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.ENOENT, errno.ENOTDIR, errno.ESTALE),
+}
+"""What the system says where a file cannot be written; other errors are about other things, such as a network."""
+
+
+class NotWrittenError(RunError):
+    """Results cannot be written: their disk is full, or their folder is gone or taken away."""
+
+
+@contextmanager
+def writing(folder: Path, way_on: str = ANOTHER_PLACE) -> Iterator[None]:
+    """While something is written for a folder; `way_on` says what one can do when it cannot be.
+
+    Raises
+    ------
+    NotWrittenError
+        The system refused it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        reason = os.strerror(error.errno)
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            reason, way_on = "its folder was removed meanwhile", "give the command again"
+        raise NotWrittenError(f"{folder} cannot be written: {reason}; {way_on}") from error
 
 
 class Claim:

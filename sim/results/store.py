@@ -272,4 +272,5 @@ class Stored:
         try:
             return read(self.folder / name)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-            raise ResultsError(f"{self.folder / name} cannot be read: {type(error).__name__} {error}") from error
+            told = " ".join(str(error).split())  # Arrow's may have several lines
+            raise ResultsError(f"{self.folder / name} cannot be read: {type(error).__name__} {told}") from error

@@ -126,8 +126,8 @@ def replications() -> bool:
 
 
 def histories() -> bool:
-    """Histories of all accounts: 9.2 events each."""
-    return measured("histories of all, 50 million events", ladder_of(5_500_000), "run", "--histories", "all")
+    """Histories of all accounts: 7.02 events each."""
+    return measured("histories of all, 50 million events", ladder_of(7_150_000), "run", "--histories", "all")
 
 
 def sweep() -> bool:

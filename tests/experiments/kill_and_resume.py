@@ -1,4 +1,4 @@
-"""Run by `test_resume.py` in a process of its own: verbs are killed at random moments and taken up again.
+"""Run by `test_resume.py` in a process of its own: verbs are killed at random moments, so many times in all, and taken up again.
 
 Every run of a verb is a fork of this process, so that what takes long is loaded once; figures are not drawn. Prints, as JSON, how many finished tasks
 the dead left behind each time, and whether the results that followed have the hashes of an undisturbed run.
@@ -20,15 +20,15 @@ from sim.experiments.folders import COMMAND, finished_tasks, tasks_folder
 from sim.experiments.resumable import packed_replication
 from sim.experiments.work import tasks_of
 from sim.scenario import load
-from sim.views import result, resuming, sweeps
+from sim.views import comparison, result, resuming, sweeps
 
-SWEEPS, RUNS = 20, 4
 SEED = 4
-TASKS = {"sweep": 12, "run": 10}
+TASKS = {"sweep": 12, "run": 10, "compare": 10}
 RATE = "violations.violation.rate.accounts=0.01 per day,0.02 per day,0.03 per day"
 OPTIONS = {
     "sweep": ("--vary", RATE, "--replications", "4", "--workers", "2"),
     "run": ("--replications", str(TASKS["run"]), "--workers", "2", "--histories", "50"),
+    "compare": ("other.yaml", "--replications", str(TASKS["compare"] // 2), "--workers", "2"),
 }
 
 
@@ -70,11 +70,15 @@ def killed(child: int, out: Path, tasks: int, seconds: float) -> int:
     return finished_tasks(out)
 
 
-def main(folder: Path) -> None:
-    """Kill and resume, so many times."""
+def main(folder: Path, kills: int) -> None:
+    """Kill and resume, so many times; the verbs take turns."""
     scenario = load(Path(__file__).parents[1] / "benchmarks" / "ladder.yaml")
     file = folder / "ladder.yaml"
     file.write_text(scenario.with_values({"segments.accounts.accounts": 10_000}).resolved_yaml())
+    other = scenario.with_values({"segments.accounts.accounts": 10_000, RATE.partition("=")[0]: "0.02 per day"})
+    (folder / "other.yaml").write_text(other.resolved_yaml())
+    os.chdir(folder)
+    comparison.Comparison.save_figures = lambda compared, folder: []
     sweeps.add_figures = lambda swept, folder: []
     result.add_figures = lambda folder: None
     assert resuming.sweep is sweeps.sweep
@@ -82,21 +86,22 @@ def main(folder: Path) -> None:
     while threading.active_count() > 1:
         time.sleep(0.01)
     chance = random.Random(SEED)
-    left: dict[str, list[int]] = {"sweep": [], "run": []}
-    same: dict[str, list[bool]] = {"sweep": [], "run": []}
-    for verb, times in (("sweep", SWEEPS), ("run", RUNS)):
+    left: dict[str, list[int]] = {verb: [] for verb in TASKS}
+    same: dict[str, list[bool]] = {verb: [] for verb in TASKS}
+    for verb in TASKS:
         assert done(verb, str(file), *OPTIONS[verb], "--out", str(folder / verb))
-        for number in range(times):
-            out = folder / f"{verb}{number}"
-            command = (verb, str(file), *OPTIONS[verb], "--out", str(out))
-            child = forked(*command)
-            left[verb].append(killed(child, out, chance.randrange(TASKS[verb]), chance.uniform(0.0, 0.02)))
-            again = command if verb == "run" and number % 2 else ("resume", str(out))
-            whole = out.exists() and not finished_tasks(out)  # the kill came too late
-            same[verb].append((whole or done(*again)) and hashes(out) == hashes(folder / verb))
+    for number in range(kills):
+        verb = tuple(TASKS)[number % len(TASKS)]
+        out = folder / f"{verb}{number}"
+        command = (verb, str(file), *OPTIONS[verb], "--out", str(out))
+        child = forked(*command)
+        left[verb].append(killed(child, out, chance.randrange(TASKS[verb]), chance.uniform(0.0, 0.02)))
+        again = command if number % 2 else ("resume", str(out))
+        whole = out.exists() and not finished_tasks(out)  # the kill came too late
+        same[verb].append((whole or done(*again)) and hashes(out) == hashes(folder / verb))
     hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
     print(json.dumps({"left": left, "same": same, "hidden": hidden}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))
