@@ -6,5 +6,6 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many random scenarios the engines must agree on."""
+    """How many random scenarios the engines must agree on, and how many spoilt files the loader must refuse."""
     parser.addoption("--scenarios", type=int, default=200, help="random scenarios for tests/agreement")
+    parser.addoption("--fuzz-cases", type=int, default=20_000, help="spoilt scenario files for tests/fuzz")
