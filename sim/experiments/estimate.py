@@ -24,7 +24,7 @@ joining                                at time 0, of those who join within the r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -207,7 +207,9 @@ def _alone(state: State, lived: _Lived, activity: float, discount: float, end: f
     times, shares = _race(tuple((way.after, way.chance) for way in exits))
     rung = (shares * np.exp(-total * np.maximum(times, end * _SHORTEST))).sum(axis=1)
     stay = (1.0 - float(rung.sum())) / total  # discounted time in the state
-    jumps = [(float(chance), (way.to,)) for chance, way in zip(rung, exits, strict=True)]
+    jumps: list[tuple[float, tuple[str, ...]]] = [
+        (float(chance), (way.to,)) for chance, way in zip(rung, exits, strict=True)
+    ]
     jumps += [(hazard * stay, targets) for hazard, targets in hazards]
     events = math.fsum(chance for chance, _ in jumps) + state.activity * lived.violations * stay
     return _Option(events, tuple(jumps))
@@ -262,8 +264,7 @@ def _solved(options: Sequence[Sequence[_Option]], number: Mapping[str, int], beg
         system = splu((eye(size) - csr_matrix((chances, (rows, columns)), (size, size))).tocsc())
         events = np.array([option.events for option, _ in chosen])
         worth = system.solve(events)
-    visits: Array = system.solve(began, trans="T")
-    return visits * events
+    return np.multiply(system.solve(began, "T"), events)  # type: ignore[call-overload]
 
 
 def _aimed(option: _Option, number: Mapping[str, int], worth: Array) -> tuple[_Option, list[int]]:
@@ -271,9 +272,13 @@ def _aimed(option: _Option, number: Mapping[str, int], worth: Array) -> tuple[_O
     return option, [max((number[to] for to in targets), key=lambda place: worth[place]) for _, targets in option.jumps]
 
 
-def _value(worth: Array):  # type: ignore[no-untyped-def]
+def _value(worth: Array) -> Callable[[tuple[_Option, list[int]]], float]:
+    """What follows from an option, given what follows from each state."""
+
     def value(aimed: tuple[_Option, list[int]]) -> float:
         option, targets = aimed
-        return option.events + sum(chance * worth[to] for (chance, _), to in zip(option.jumps, targets, strict=True))
+        return option.events + math.fsum(
+            chance * float(worth[to]) for (chance, _), to in zip(option.jumps, targets, strict=True)
+        )
 
     return value

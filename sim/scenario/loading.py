@@ -263,9 +263,9 @@ def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     if phases is not None and len(phases.mapping) > MAX_PHASES:
         raise ScenarioError([built.fault(Finding(("phases",), "are too many", f"at most {MAX_PHASES:,}"))])
     if phases is not None and len(phases.mapping) * tree.size > MAX_CHECKED:
-        told = f"make {len(phases.mapping):,} variants of {tree.size:,} values"
+        problem = f"make {len(phases.mapping):,} variants of {tree.size:,} values"
         remedy = f"at most {MAX_CHECKED:,} values in all: fewer phases, or a smaller scenario"
-        raise ScenarioError([*_sorted(built.faults), built.fault(Finding(("phases",), told, remedy))])
+        raise ScenarioError([*_sorted(built.faults), built.fault(Finding(("phases",), problem, remedy))])
     for stretch, told in stretches(base):
         later.append(stretch)
         found += told

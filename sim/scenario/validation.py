@@ -129,8 +129,8 @@ def read_document(tree: Node) -> Reading:
         except ValidationError as error:
             errors = error.errors(include_url=False)
         if first:
-            told = islice((one for one in errors if _location(one) not in absent), MAX_ERRORS)
-            findings += [finding for one in told for finding in _findings(one)]
+            first_errors = islice((one for one in errors if _location(one) not in absent), MAX_ERRORS)
+            findings += [finding for one in first_errors for finding in _findings(one)]
         first = False
         if not _cut(values, errors, cut):
             return Reading(None, tuple(findings), tuple(cut))

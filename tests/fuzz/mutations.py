@@ -36,12 +36,32 @@ ODD: tuple[str, ...] = (
     *("[[]]", "{a: {}}", "{low: 1, best: 2, high: 3}", "{low: 1 day, best: 2 days}", "{high: 1, low: 2, best: 0}", "[1, x, null]"),
     *("{exponential: {mean: 1 day}}", "{exponential: 3}", "{empirical: {quantiles: [1, 2]}}", "{empirical: {file: x.csv}}"),
     *("{empirical: {file: ../../pyproject.toml}}", "{lognormal: {median: 1e-9 us, sigma: 20}}", "{uniform: {low: 3 days, high: 3 days}}"),
-    *("!!python/object/apply:os.system [x]", "!!binary aGk=", "!!str 3", "!!int x", "!!float .inf", "!x y", "! 3", "!!map {}", "!!set {a}"),
+    "!!python/object/apply:os.system [x]",
+    *("!!binary aGk=", "!!str 3", "!!int x", "!!float .inf", "!x y", "! 3", "!!map {}", "!!set {a}"),
     *("*a", "&a x", "&a [*a]", "<<", "? x", "- x", "|", ">", "'", '"', '"\\ud800"', '"\\x00"', '"\\U0010FFFF"', "\u2028", "\ufeff", "@", "`"),
     *("banned", "compliant", "media", "minor", "schema: 1", "a" * 200, "a.b", "a/b", "../x.yaml", "/etc/passwd", "é", "e\u0301", " "),
 )  # fmt: skip
 """What may be put in the place of a value."""
-CHUNKS = (b"\x00", b"\xff", b"\xed\xa0\x80", b"\n", b"\r", b"\t", b": ", b"- ", b"{", b"}", b"[", b"]", b"&a ", b"*a", b"#", b"---\n", b"...\n", b"%YAML 1.1\n")  # fmt: skip
+CHUNKS = (
+    b"\x00",
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\n",
+    b"\r",
+    b"\t",
+    b": ",
+    b"- ",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"&a ",
+    b"*a",
+    b"#",
+    b"---\n",
+    b"...\n",
+    b"%YAML 1.1\n",
+)
 NAMES = (
     "a",
     "banned",
@@ -162,7 +182,9 @@ def mutated_tree(rng: Random) -> Node:
 
 
 def _places(node: Node) -> list[tuple[str | int, Node]]:
-    return list(node.mapping.items()) if isinstance(node.value, dict) else list(enumerate(node.value)) if isinstance(node.value, list) else []  # fmt: skip
+    if isinstance(node.value, dict):
+        return list(node.value.items())
+    return list(enumerate(node.value)) if isinstance(node.value, list) else []
 
 
 def _some_part(rng: Random, tree: Node) -> Node:
@@ -180,7 +202,7 @@ def _changed(rng: Random, node: Node, other: Node) -> Node:
         return _replaced(rng, node, other)
     key, child = rng.choice(places)
     change: Node | None = None if rng.random() < 0.12 else _changed(rng, child, other)
-    entries: Any = {name: part for name, part in places}
+    entries: Any = dict(places)
     if rng.random() < 0.12 and isinstance(node.value, dict):
         name = rng.choice((*NAMES, *node.mapping))
         entries[name] = child
