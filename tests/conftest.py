@@ -6,8 +6,9 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many random scenarios the engines must agree on, and how often work is killed."""
+    """How many random scenarios the engines must agree on, how often work is killed, and how many spoilt files the loader must refuse."""
     parser.addoption("--scenarios", type=int, default=200, help="random scenarios for tests/agreement")
     parser.addoption(
         "--kills", type=int, default=12, help="kills at random moments in tests/experiments/test_resume.py"
     )
+    parser.addoption("--fuzz-cases", type=int, default=20_000, help="spoilt scenario files for tests/fuzz")

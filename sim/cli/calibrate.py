@@ -35,7 +35,9 @@ def calibrate(
     cluster: ClusterOption = None,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_calibration].")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing results folder; run even what may take hours.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Fit the ranges of a scenario to published figures, and tell which of them these do not identify; if it is stopped, `resume` goes on."""

@@ -58,7 +58,9 @@ def run(
     draws: Annotated[
         int | None, typer.Option(min=2, help="Sample all ranges so often: bands from parameters and from chance.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing results folder; run even what may take hours.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run a scenario: tables, figures, summary and manifest in one folder.
@@ -93,10 +95,12 @@ def run(
 
     check_target(folder, force=force)
 
+    from sim.experiments.estimate import check_events
     from sim.experiments.replications import Settings
     from sim.experiments.until import Watch, precision_of
     from sim.views.result import run_with_figures
 
+    check_events([chosen], force=force)
     watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
     settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
     if not quiet and scale is not None:

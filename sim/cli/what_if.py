@@ -37,6 +37,7 @@ def check(
     engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Run it even if it may take hours.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -59,6 +60,7 @@ def check(
             engine=engine,  # type: ignore[arg-type]
             workers=workers,
             cluster=cluster,
+            force=force,
             progress=progress,
         )
     if junit is not None:
@@ -105,7 +107,9 @@ def compare(
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<A>_vs_<B>].")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing results folder; run even what may take hours.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Compare scenarios with the first one, account by account: differences with limits, and the accounts that end differently.
@@ -151,7 +155,9 @@ def sweep(
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sweep].")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing results folder; run even what may take hours.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run a scenario at many parameter points; if it is stopped, the same command or `resume` goes on."""
@@ -203,7 +209,9 @@ def sensitivity(
     cluster: ClusterOption = None,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sensitivity].")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing results folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing results folder; run even what may take hours.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Tell which ranges of a scenario its outputs depend on (Morris or Sobol)."""

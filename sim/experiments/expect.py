@@ -18,6 +18,7 @@ from typing import Literal
 import pandas as pd
 
 from sim.errors import Fault, ScenarioError
+from sim.experiments.estimate import check_events
 from sim.experiments.outputs import grid_time, output_expected
 from sim.experiments.replications import Engine
 from sim.experiments.work import run_tasks, tasks_of
@@ -134,6 +135,7 @@ def check_expectations(
     engine: Engine = "auto",
     workers: int | None = None,
     cluster: str | None = None,
+    force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Checks:
     """Hold scenarios to what their files expect.
@@ -149,6 +151,8 @@ def check_expectations(
         decided with fewer than three.
     workers, cluster
         See `sim.experiments.work.run_tasks`.
+    force
+        Run even what may make more events than `sim.experiments.estimate.LIMIT`.
     progress
         Told the share of the replications that may still be needed which are done.
 
@@ -163,6 +167,7 @@ def check_expectations(
         raise ValueError(f"max_replications must be at least 1, found {max_replications}")
     found: list[Checked] = []
     loaded = _all_loaded(scenarios)
+    check_events((scenario for _, scenario in loaded), force=force)
     for source, scenario in loaded:
         began = time.perf_counter()
         checks = _check(

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from zlib import crc32
 
 from .measures import MEASURES
@@ -21,6 +22,7 @@ from .validation import Finding, Path, Reading
 from .yaml_tree import Node
 
 MAX_GRID_POINTS = 100_000
+MAX_FINDINGS = 500
 MAX_HORIZON_YEARS = 1_000
 TOLERANCE = 1e-9  # of a table's sum
 SEGMENTS: Path = ("segments",)
@@ -39,7 +41,7 @@ class View:
     def names(self, *path: str) -> Collection[str]:
         """The names written in a mapping of the file."""
         node = self.tree.at(*path)
-        return tuple(node.mapping) if node is not None else ()
+        return node.mapping.keys() if node is not None else ()
 
     @property
     def severities(self) -> Collection[str]:
@@ -54,8 +56,8 @@ class View:
 
 
 def findings(view: View) -> list[Finding]:
-    """Everything that is wrong with a scenario at one phase, except states that nothing reaches."""
-    return [finding for check in CHECKS for finding in check(view)]
+    """What is wrong with a scenario at one phase, except states that nothing reaches; the first `MAX_FINDINGS`."""
+    return list(islice((finding for check in CHECKS for finding in check(view)), MAX_FINDINGS))
 
 
 def end_us(document: Document) -> int | None:

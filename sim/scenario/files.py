@@ -24,6 +24,8 @@ from .yaml_tree import Node, Place, Source, branch
 
 MAX_BYTES = 2**20
 MAX_CHAIN = 20
+MAX_SET = 2_000
+"""Paths that one file sets: each takes a copy of what is around it."""
 _WHAT_IF_KEYS = ("schema", "title", "purpose", "sources", "assumed", "study", "extends", "set", "expect", "sweep")
 
 
@@ -207,6 +209,13 @@ def _extended(base: Node, what_if: Node) -> tuple[Node, dict[tuple[str, ...], Pl
                     "write `set: {path: value}`",
                 )
             ],
+        )
+    if len(patches.mapping) > MAX_SET:
+        place, told = patches.place, f"sets {len(patches.mapping):,} paths"
+        return (
+            tree,
+            {},
+            [Fault(place.source.shown, place.line, "set", told, f"at most {MAX_SET:,}: write a whole scenario")],
         )
     return change(tree, patches, "set.")
 

@@ -18,7 +18,7 @@ from .checks import findings, unreached
 from .files import MAX_BYTES, change, decoded, inlined, layers, read_text, shipped
 from .inheritance import matches
 from .names import allowed
-from .phases import MAX_PHASES, TABLES, Stretch, stretches
+from .phases import MAX_CHECKED, MAX_PHASES, TABLES, Stretch, stretches
 from .quantities import RANGE_KEYS, Quantity, Range
 from .resolving import spec_of
 from .schema import Document
@@ -262,6 +262,10 @@ def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     phases = tree.at("phases")
     if phases is not None and len(phases.mapping) > MAX_PHASES:
         raise ScenarioError([built.fault(Finding(("phases",), "are too many", f"at most {MAX_PHASES:,}"))])
+    if phases is not None and len(phases.mapping) * tree.size > MAX_CHECKED:
+        problem = f"make {len(phases.mapping):,} variants of {tree.size:,} values"
+        remedy = f"at most {MAX_CHECKED:,} values in all: fewer phases, or a smaller scenario"
+        raise ScenarioError([*_sorted(built.faults), built.fault(Finding(("phases",), problem, remedy))])
     for stretch, told in stretches(base):
         later.append(stretch)
         found += told

@@ -20,6 +20,8 @@ from .validation import Finding, Layers, Path, Reading, read_document
 from .yaml_tree import Node, branch
 
 MAX_PHASES = 1_000
+MAX_CHECKED = 1_000_000
+"""Values of a scenario, times the variants of it that are checked: phases, or values of a sweep. That takes some seconds."""
 _FIRST_RANK = 1_000_000  # above the layers of any chain of files
 
 TABLES: tuple[Path, ...] = (

@@ -14,7 +14,7 @@ from sim.errors import Fault
 
 from .files import inlined
 from .inheritance import PathRefusedError, graft, overlaps, parts_of, path_text
-from .phases import Stretch, all_findings
+from .phases import MAX_CHECKED, Stretch, all_findings
 from .quantities import MAX_POINTS
 from .validation import Finding, Layers, read_document
 from .writing import plain_document, value_at
@@ -33,7 +33,7 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     document = base.reading.document
     if section is None or document is None or document.sweep is None or document.sweep.vary is None:
         return {}, []
-    faults = [base.layers.fault(finding) for finding in _size(section)]
+    faults = [base.layers.fault(finding) for finding in _size(section, base.layers.tree.size)]
     if faults:
         return {}, faults
     axes: Axes = {}
@@ -56,13 +56,17 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     return axes, faults
 
 
-def _size(section: Node) -> Iterator[Finding]:
-    """Too many values or points."""
+def _size(section: Node, size: int) -> Iterator[Finding]:
+    """Too many values or points, or too many values of a scenario of so many values."""
     lengths = [len(listed.value) for listed in section.mapping.values()]
     if sum(lengths) > MAX_VALUES:
         yield Finding(("sweep", "vary"), f"gives {sum(lengths):,} values", f"at most {MAX_VALUES:,} together")
     elif math.prod(lengths) > MAX_POINTS:
         yield Finding(("sweep", "vary"), f"makes {math.prod(lengths):,} points", f"at most {MAX_POINTS:,}")
+    elif sum(lengths) * size > MAX_CHECKED:
+        told = f"makes {sum(lengths):,} variants of {size:,} values"
+        remedy = f"at most {MAX_CHECKED:,} values in all: vary fewer, or a smaller scenario"
+        yield Finding(("sweep", "vary"), told, remedy)
 
 
 def _tried(base: Stretch, path: str, node: Node) -> tuple[Any, list[Finding]]:

@@ -10,6 +10,7 @@ import copy
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -24,6 +25,8 @@ from .units import RefusedError, shown
 from .yaml_tree import Node, Place, plain
 
 Path = tuple[str, ...]
+MAX_ERRORS = 500
+"""Errors of grammar that are told; a file may have a hundred thousand, and each takes time to put into words."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def read_document(tree: Node) -> Reading:
     if not isinstance(values, dict):
         told = "the file is empty" if values is None else f"a scenario is a mapping of keys, found {shown(values)}"
         return Reading(None, (Finding((), told, "begin with `schema: 1`"),), ((),))
-    cut = [tuple(map(str, path)) for path in empty]
+    cut, absent = [tuple(map(str, path)) for path in empty], set(empty)
     first = True
     while True:
         try:
@@ -126,7 +129,8 @@ def read_document(tree: Node) -> Reading:
         except ValidationError as error:
             errors = error.errors(include_url=False)
         if first:
-            findings += [finding for one in errors if _location(one) not in empty for finding in _findings(one)]
+            first_errors = islice((one for one in errors if _location(one) not in absent), MAX_ERRORS)
+            findings += [finding for one in first_errors for finding in _findings(one)]
         first = False
         if not _cut(values, errors, cut):
             return Reading(None, tuple(findings), tuple(cut))
@@ -200,6 +204,7 @@ _BUILT_IN: dict[str, Callable[[Any], tuple[str, str]]] = {
     "list_type": lambda e: (f"found {shown(e['input'])}", "write a list, `[one, another]`"),
     "literal_error": lambda e: (f"found {shown(e['input'])}", f"allowed: {e['ctx']['expected'].replace(chr(39), '')}"),
     "too_short": lambda e: ("is empty", "write at least one"),
+    "int_parsing_size": lambda e: (f"found {shown(e['input'])}", "write the version of the format, `1`"),
 }
 
 

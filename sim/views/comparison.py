@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.experiments.compare import FLIPPED, Compared, check_comparable, compare_scenarios
+from sim.experiments.estimate import check_events
 from sim.experiments.folders import Command, begun, publish
 from sim.model.tables import restricted_states
 from sim.results.placing import check_target
@@ -135,7 +136,7 @@ def compare(
     out
         A results folder to write; without it the tables stay in memory.
     force
-        Replace `out` if it is a results folder already.
+        Replace `out` if it is a results folder already; run even what may make more events than `sim.experiments.estimate.LIMIT`.
 
     Raises
     ------
@@ -147,6 +148,7 @@ def compare(
     if out is not None:
         check_target(Path(out), force=force)
     chosen = [scenario if isinstance(scenario, Scenario) else load(scenario) for scenario in scenarios]
+    check_events(chosen, force=force)
 
     def found(tasks: Path | None) -> Comparison:
         compared = compare_scenarios(

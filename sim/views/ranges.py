@@ -25,6 +25,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sim.experiments import sensitivity as sensing
 from sim.experiments import uncertainty as sampling
+from sim.experiments.estimate import check_events
 from sim.experiments.outputs import SHARES
 from sim.experiments.sensitivity import Method
 from sim.scenario import Scenario, load
@@ -239,6 +240,7 @@ def draws(
         Some draws failed; the error names them.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
+    check_events([chosen], force=force)
     if out is None:
         found = sampling.uncertainty(
             chosen, draws, seed=seed, replications=replications, workers=workers, cluster=cluster, progress=progress
@@ -290,6 +292,7 @@ def sensitivity(
         As for ``sim.draws``; also for outputs that are none.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
+    check_events([chosen], force=force)
     if out is None:
         found = sensing.sensitivity(
             chosen,

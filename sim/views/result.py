@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from sim.experiments.estimate import check_events
 from sim.experiments.replications import Collected, Engine, Progress, Settings, never, run_in_memory
 from sim.experiments.resumable import run_resumable
 from sim.experiments.until import CAP, Watch, precision_of
@@ -182,7 +183,7 @@ def run(
         A results folder to write; without it the tables stay in memory. Several replications into a folder are saved as they finish: after a
         kill, the same call or ``sim.resume(out)`` goes on.
     force
-        Replace `out` if it is a results folder already.
+        Replace `out` if it is a results folder already; run even what may make more events than `sim.experiments.estimate.LIMIT`.
 
     Raises
     ------
@@ -194,6 +195,7 @@ def run(
         Some replications failed, or the cluster cannot be had.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
+    check_events([chosen], force=force)
     watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
     settings = Settings(seed, replications if watch is None else watch.cap, engine, histories)
     if out is None:

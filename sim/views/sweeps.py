@@ -23,6 +23,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from sim.experiments.estimate import check_events
 from sim.experiments.sweep import Swept, run_sweep, sweep_points, sweep_to_folder, what_to_vary
 from sim.scenario import Scenario, load
 from sim.views.curves import Floats
@@ -301,7 +302,7 @@ def sweep(
     out
         A results folder to write; while it is not complete, the same call goes on where it was stopped.
     force
-        Replace `out` if it is a results folder already.
+        Replace `out` if it is a results folder already; run even what may make more events than `sim.experiments.estimate.LIMIT`.
     progress
         Told the share of the runs that are done.
 
@@ -316,6 +317,8 @@ def sweep(
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
     vary, samples = what_to_vary(chosen, vary, samples)
+    if not force:
+        check_events(point.scenario for point in sweep_points(chosen, vary, samples=samples, seed=seed))
     if out is None:
         found = run_sweep(
             chosen,

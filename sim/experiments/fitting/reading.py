@@ -70,6 +70,9 @@ def read_histories(file: Path, end: str | None = None) -> Histories:
         raise ScenarioError([*faults, *end_faults])
     table["time"] = times
     table["state"] = table["state"].where(table["state"] != "")
+    faults = _after_end_faults(file, table)
+    if faults:
+        raise ScenarioError(faults)
     later = 0 if until is None else int((times > until).sum())
     if later == len(table):
         raise ScenarioError(
@@ -139,6 +142,16 @@ def _cell_faults(file: Path, table: pd.DataFrame) -> list[Fault]:
             for row in _some(two)
         ]
     return faults
+
+
+def _after_end_faults(file: Path, table: pd.DataFrame) -> list[Fault]:
+    """Rows of an account after its row without a state."""
+    ordered = table.sort_values("time", kind="stable")
+    ends = ordered["state"].isna()
+    before = ends.astype(np.int64).groupby(ordered["account"], sort=False).cumsum() - ends
+    wrong = (before > 0).reindex(table.index)
+    told = "comes after the row without a state, which ends the observation of its account"
+    return [Fault(str(file), row + 2, "time", told, "leave it out, or name the state there") for row in _some(wrong)]
 
 
 def _some(wrong: pd.Series[Any]) -> list[int]:
