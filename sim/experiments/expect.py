@@ -144,17 +144,24 @@ def check_expectations(
     ----------
     scenarios
         Scenarios, names of ones that ship, or files.
-    seed, engine
+    seed
         See `sim.experiments.replications.Settings`.
     max_replications
         After so many replications of a scenario, what is not decided is undecided. Where a limited desk lets accounts meet nothing can be
         decided with fewer than three.
+    engine
+        See `sim.experiments.replications.Settings`.
     workers, cluster
         See `sim.experiments.work.run_tasks`.
     force
         Run even what may make more events than `sim.experiments.estimate.LIMIT`.
     progress
         Told the share of the replications that may still be needed which are done.
+
+    Returns
+    -------
+    Checks
+        Each expectation with what was found, and whether it holds, fails or is undecided.
 
     Raises
     ------

@@ -141,6 +141,11 @@ def reproduce(
     progress
         Told the share of the replications that are done.
 
+    Returns
+    -------
+    Reproduction
+        Whether every table is identical, and the first difference.
+
     Raises
     ------
     ResultsError

@@ -30,7 +30,13 @@ _WHAT_IF_KEYS = ("schema", "title", "purpose", "sources", "assumed", "study", "e
 
 
 def shipped() -> dict[str, Path]:
-    """The scenarios that come with the package: name -> file, by name."""
+    """The scenarios that come with the package: name -> file, by name.
+
+    Returns
+    -------
+    dict
+        Name -> file, in the order of the names.
+    """
     packaged = Path(__file__).resolve().parents[1] / "_scenarios"
     folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "scenarios"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

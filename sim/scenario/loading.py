@@ -206,6 +206,16 @@ class Scenario:
 def load(source: str | os.PathLike[str]) -> Scenario:
     """Load a scenario file, or a shipped scenario by its name.
 
+    Parameters
+    ----------
+    source
+        A file, or the name of a scenario that ships.
+
+    Returns
+    -------
+    Scenario
+        Checked, and frozen.
+
     Raises
     ------
     ScenarioError
@@ -227,8 +237,20 @@ def load(source: str | os.PathLike[str]) -> Scenario:
 def loads(text: str | bytes, *, folder: Path | None = None, name: str = "<text>") -> Scenario:
     """Load a scenario from text, or from the content of a file.
 
-    `folder` is where files that it names, with `extends` or as observed values, are looked for. Without one no such file is read, wherever it
-    may be: what others hand in can then name scenarios that ship, and nothing else.
+    Parameters
+    ----------
+    text
+        YAML; bytes are read as UTF-8.
+    folder
+        Where files that it names, with `extends` or as observed values, are looked for. Without one no such file is read, wherever it may be: what
+        others hand in can then name scenarios that ship, and nothing else.
+    name
+        Of the scenario, and of its file in messages.
+
+    Returns
+    -------
+    Scenario
+        Checked, and frozen.
 
     Raises
     ------

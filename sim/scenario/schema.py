@@ -258,7 +258,13 @@ class WhatIf(Grammar):
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of scenario files, for editors: a whole scenario, or a what-if with `extends`."""
+    """JSON Schema (2020-12) of scenario files, for editors: a whole scenario, or a what-if with `extends`.
+
+    Returns
+    -------
+    dict
+        The schema, ready for `json.dump`.
+    """
     whole = Document.model_json_schema(by_alias=True)
     what_if = WhatIf.model_json_schema(by_alias=True)
     definitions = {**what_if.pop("$defs", {}), **whole.pop("$defs", {}), "Document": whole, "WhatIf": what_if}

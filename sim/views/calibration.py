@@ -168,6 +168,8 @@ def calibrate(
 
     Parameters
     ----------
+    scenario
+        A scenario, the name of one that ships, or a file.
     targets
         A CSV file with the columns measure, segment, state, at, value, standard error, source; or targets that were read from one.
     free
@@ -176,8 +178,13 @@ def calibrate(
         From how many points the search begins.
     scale
         Run this share of every segment.
-    scenario, seed, replications, workers, cluster, out, force, progress
+    seed, replications, workers, cluster, out, force, progress
         As for ``sim.sweep``.
+
+    Returns
+    -------
+    Calibration
+        The fitted scenario, how each target is met, and how well each range is known.
 
     Raises
     ------

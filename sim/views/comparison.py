@@ -137,6 +137,13 @@ def compare(
         A results folder to write; without it the tables stay in memory.
     force
         Replace `out` if it is a results folder already; run even what may make more events than `sim.experiments.estimate.LIMIT`.
+    progress
+        Told the share of the runs that are done.
+
+    Returns
+    -------
+    Comparison
+        Paired differences of each scenario from the first, with figures.
 
     Raises
     ------

@@ -65,6 +65,11 @@ def fit(
     progress
         Told the share that is done.
 
+    Returns
+    -------
+    Fit
+        The fitted scenario, its estimates with standard errors, and its occupancy beside that of the data.
+
     Raises
     ------
     ScenarioError

@@ -223,12 +223,21 @@ def draws(
 
     Parameters
     ----------
+    scenario
+        A scenario, the name of one that ships, or a file.
     draws
         Draws of the parameters (Latin hypercube, triangular over low, best and high).
+    seed
+        As for ``sim.sweep``.
     replications
         Of each draw. One is enough where accounts never meet: chance is then binomial.
-    scenario, seed, workers, cluster, out, force, progress
+    workers, cluster, out, force, progress
         As for ``sim.sweep``.
+
+    Returns
+    -------
+    Draws
+        Bands of the curves and of the summary, from both sources of uncertainty.
 
     Raises
     ------
@@ -279,12 +288,19 @@ def sensitivity(
 
     Parameters
     ----------
+    scenario
+        A scenario, the name of one that ships, or a file.
     outputs
         ``measure[:segment][:state]@when``, such as ``ban_rate@end`` or ``occupancy_share:media:warned@90 days``.
     method, samples
         ``sobol`` (samples: a power of 2) or ``morris`` (samples: trajectories).
-    scenario, seed, replications, workers, cluster, out, force, progress
+    seed, replications, workers, cluster, out, force, progress
         As for ``sim.sweep``.
+
+    Returns
+    -------
+    Sensitivity
+        Indices of each output for each range, with limits, and a tornado plot.
 
     Raises
     ------

@@ -57,46 +57,57 @@ class Result:
 
     @property
     def manifest(self) -> dict[str, Any]:
+        """What it takes to make the same run again, and on what it was made."""
         return self._source.manifest
 
     @property
     def summary(self) -> pd.DataFrame:
+        """Measures with 95 % limits, by segment."""
         return self._source.summary
 
     @property
     def occupancy(self) -> pd.DataFrame:
+        """Accounts in each state at each grid time."""
         return self._source.table("occupancy")
 
     @property
     def bans(self) -> pd.DataFrame:
+        """Accounts that have joined, were ever banned and are banned now, at each grid time."""
         return self._source.table("bans")
 
     @property
     def transitions(self) -> pd.DataFrame:
+        """Moves by cause, in each grid interval."""
         return self._source.table("transitions")
 
     @property
     def states(self) -> pd.DataFrame:
+        """Account-days and reader-days in each state."""
         return self._source.table("states")
 
     @property
     def violations(self) -> pd.DataFrame:
+        """What was done, noticed and acted upon, by kind."""
         return self._source.table("violations")
 
     @property
     def desks(self) -> pd.DataFrame:
+        """Accounts waiting, reviewers busy and reviewers there, at each desk over time."""
         return self._source.table("desks")
 
     @property
     def waits(self) -> pd.DataFrame:
+        """How long cases waited, by desk."""
         return self._source.table("waits")
 
     @property
     def histories(self) -> pd.DataFrame:
+        """Whole lives of the first accounts of each segment."""
         return self._source.table("histories")
 
     @property
     def plot(self) -> Plots:
+        """The figures, each by its name."""
         return Plots(self)
 
     def save_figures(self, folder: Path) -> list[Path]:
@@ -168,13 +179,15 @@ def run(
     ----------
     scenario
         A scenario, the name of one that ships, or a file.
-    seed, replications, engine, histories
+    seed, replications
         See `sim.experiments.replications.Settings`.
     until
         Instead of `replications`: adds some until a number is known well enough, as in ``ban_rate@365 days ±0.1%`` (`sim.experiments.until`);
         ``manifest["replications"]`` says how many it took.
     max_replications
         Where `until` gives up.
+    engine, histories
+        See `sim.experiments.replications.Settings`.
     workers
         Processors to use, by default all.
     cluster
@@ -184,6 +197,11 @@ def run(
         kill, the same call or ``sim.resume(out)`` goes on.
     force
         Replace `out` if it is a results folder already; run even what may make more events than `sim.experiments.estimate.LIMIT`.
+
+    Returns
+    -------
+    Result
+        Tables, figures and manifest.
 
     Raises
     ------
@@ -242,6 +260,16 @@ def add_figures(folder: Path) -> None:
 
 def open(folder: str | os.PathLike[str]) -> Result:
     """Results folder of an earlier run.
+
+    Parameters
+    ----------
+    folder
+        What ``run --out`` or ``sim.run(out=...)`` left.
+
+    Returns
+    -------
+    Result
+        As the run gave it; tables are read when they are asked for.
 
     Raises
     ------

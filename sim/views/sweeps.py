@@ -306,6 +306,11 @@ def sweep(
     progress
         Told the share of the runs that are done.
 
+    Returns
+    -------
+    Sweep
+        One row for each point, replication and measure, with figures.
+
     Raises
     ------
     ScenarioError
