@@ -158,10 +158,20 @@ def _new_kept(rows: int, states: int, strikes: int) -> _Kept:
 
 
 def _join_kept(parts: list[_Kept], states: int) -> _Kept:
-    """One table of all, as wide as the widest memory of strikes."""
+    """One table of all, as wide as the widest memory of strikes. Each part is let go when it has been copied, so that all is not in memory twice."""
     width = max((part.strikes.shape[1] for part in parts), default=STRIKES_AT_FIRST)
-    parts = [part._replace(strikes=widened(part.strikes, width)) for part in parts] or [_new_kept(0, states, width)]
-    return _Kept(*(np.concatenate([part[field] for part in parts]) for field in range(4)))
+    whole = _new_kept(sum(len(part.at) for part in parts), states, width)
+    first = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        last = first + len(part.at)
+        whole.accounts[first:last] = part.accounts
+        whole.entries[first:last] = part.entries
+        whole.strikes[first:last, : part.strikes.shape[1]] = part.strikes
+        whole.at[first:last] = part.at
+        first = last
+    return whole
 
 
 def widened(strikes: Array, width: int) -> Array:
@@ -294,9 +304,10 @@ def _shards(law: Tables, keep_below: int, size: int, coupled: bool) -> Iterator[
 
 def _merge(law: Tables, tally: Tally, shards: list[_Shard], keep: Keep, progress: Callable[[float], None]) -> None:
     """Merge the accounts that meet at desks; `progress` is told the share of simulated time that has passed."""
-    kept = _join_kept([part for shard in shards for part in shard.full], law.states.shape[1])
+    parts = [part for shard in shards for part in shard.full]
     for shard in shards:
         shard.full.clear()
+    kept = _join_kept(parts, law.states.shape[1])
     crowd = new_crowd(law, kept.accounts, kept.entries, kept.strikes)
     invite(crowd, kept.at)
     reached = np.zeros(2, np.int64)
