@@ -304,6 +304,11 @@ def test_interrupt(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["desk"]
 
 
+def take_interrupts() -> None:
+    """As in a terminal: a shell's background jobs ignore interrupts, and what they start does too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_of_a_process(tmp_path: Path) -> None:
     """The same by a signal, in the midst of a run of minutes: it stops within seconds and leaves nothing."""
     scenario = sim.load(ROOT / "tests" / "benchmarks" / "ladder.yaml").with_values(
@@ -318,6 +323,7 @@ def test_interrupt_of_a_process(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=take_interrupts,
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("results/.long.*")) and time.monotonic() < deadline:

@@ -278,6 +278,7 @@ def test_interrupt_of_a_process(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
     )
     deadline = time.monotonic() + 60
     while finished_tasks(tmp_path / "x") < 2 and time.monotonic() < deadline:
