@@ -98,6 +98,7 @@ def _own(url: str, address: str) -> bool:
 def rates(page: Any, column: int) -> list[str]:
     """A column of the headlines."""
     cells = page.locator("table").first.locator(f"tbody tr td:nth-of-type({column})")
+    cells.first.wait_for()
     return [str(text).strip() for text in cells.all_inner_texts()]
 
 
