@@ -165,6 +165,7 @@ def test_full_shared_memory(tmp_path: Path) -> None:
     verb = [sys.executable, "-c", ENTRY, *RUN, "--replications", "3", "--out", str(tmp_path / "x"), "--quiet"]
     here = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(["unshare", "-m", "sh", "-c", inside, "sh", *verb], check=True, env=here, timeout=300)
+    assert (tmp_path / "x" / "manifest.json").is_file()
 
 
 # ------------------------------------------------------------------------------------------- folders that take no files

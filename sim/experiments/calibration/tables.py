@@ -16,6 +16,7 @@ from sim.experiments.points import Floats
 
 
 def target_table(targets: Sequence[Target], simulated: Floats, spread: Floats) -> pd.DataFrame:
+    """How each target is met: `Calibrated.targets`."""
     rows = []
     for target, value, variance in zip(targets, simulated.tolist(), np.diag(spread).tolist(), strict=True):
         output, error = target.output, math.sqrt(target.standard_error**2 + variance)
@@ -73,6 +74,7 @@ def parameter_table(
 
 
 def profile_table(axes: Sequence[Axis], profiles: Sequence[Profile]) -> pd.DataFrame:
+    """The objective along each parameter: `Calibrated.profiles`."""
     rows = []
     for axis, profile in zip(axes, profiles, strict=True):
         for found, above in zip(profile.fits, profile.above.tolist(), strict=True):
