@@ -277,6 +277,8 @@ class _Team:
     def run(self, shards: Iterator[_Shard], threads: int) -> list[_Shard]:
         """Live all shards; the ones that hold accounts before a desk come back in order."""
         numbered = enumerate(shards)
+        if threads == 1 and threading.current_thread() is not threading.main_thread():  # which alone hears interrupts
+            return [shard for _, shard in self.live(numbered, self.total)]
         tallies = [self.total, *(empty_like(self.total) for _ in range(threads - 1))]
         pool = ThreadPoolExecutor(threads)
         try:

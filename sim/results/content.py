@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sim.results.columns import Column
 
@@ -24,7 +27,7 @@ class ContentHash:
         """Add the next rows."""
         self.rows += len(part)
         for column in self.columns:
-            self._parts[column.name].update(_canonical(part[column.name], column))
+            self._parts[column.name].update(_canonical(part[column.name].array, column))
 
     def hexdigest(self) -> str:
         """Hash of everything added so far."""
@@ -34,20 +37,24 @@ class ContentHash:
         return whole.hexdigest()
 
 
-def _canonical(values: pd.Series, column: Column) -> bytes:
+def _canonical(values: Any, column: Column) -> bytes:
     """Little-endian bytes of a column; names as 128 bits of their own hash, so that the numbering of categories does not show."""
+    numbers: NDArray[Any]
     if column.type == "category":
-        words = np.array([_word(name) for name in values.cat.categories] + [_word("")], "V16")
-        return words[values.cat.codes.to_numpy()].tobytes()
-    if column.type == "nullable int":
-        return values.to_numpy(dtype=np.int64, na_value=_NULL).astype("<i8").tobytes()
-    if column.type == "time":
-        return values.to_numpy().astype("datetime64[us]").astype("<i8").tobytes()
-    if column.type == "float":
+        numbers = _words(tuple(values.categories))[values.codes]
+    elif column.type == "nullable int":
+        numbers = values.to_numpy(dtype=np.int64, na_value=_NULL).astype("<i8")
+    elif column.type == "time":
+        numbers = values.to_numpy().astype("datetime64[us]").astype("<i8")
+    elif column.type == "float":
         numbers = values.to_numpy(dtype=np.float64) + 0.0
-        return np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
-    return values.to_numpy().astype("<i8" if column.type == "int" else "u1").tobytes()
+        numbers = np.where(np.isnan(numbers), np.nan, numbers).astype("<f8")
+    else:
+        numbers = values.to_numpy().astype("<i8" if column.type == "int" else "u1")
+    return numbers.tobytes()
 
 
-def _word(name: object) -> bytes:
-    return hashlib.sha256(str(name).encode()).digest()[:16]
+@lru_cache(maxsize=64)
+def _words(names: tuple[object, ...]) -> NDArray[np.void]:
+    """The words of some names, and last that of an empty one."""
+    return np.array([hashlib.sha256(str(name).encode()).digest()[:16] for name in (*names, "")], "V16")

@@ -14,7 +14,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -50,18 +50,26 @@ def schema_of(columns: tuple[Column, ...]) -> pa.Schema:
 
 def arrow_of(table: pd.DataFrame, columns: tuple[Column, ...]) -> pa.Table:
     """A table as Arrow has it; several times as quick as the general way, as it need not look what the columns are."""
-    arrays = [_array(table[column.name], column) for column in columns]
+    arrays = [_array(table[column.name].array, column) for column in columns]
     return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 
-def _array(values: pd.Series, column: Column) -> pa.Array:
+@lru_cache(maxsize=64)
+def _dictionary(names: tuple[str, ...]) -> pa.Array:
+    return pa.array(names, pa.string())
+
+
+def _array(values: Any, column: Column) -> pa.Array:
     if column.type == "category":
-        codes = values.cat.codes.to_numpy().astype(np.int32)
-        names = pa.array(list(values.cat.categories), pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), names)
+        codes = values.codes.astype(np.int32)
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), _dictionary(tuple(values.categories)))
     if column.type == "nullable int":
         return pa.array(values, pa.int64(), from_pandas=True)
     return pa.array(values.to_numpy(), _ARROW[column.type], from_pandas=column.type == "float")
+
+
+ROW_GROUP = 1 << 16
+"""Rows of a table that are held until they are written together: small groups cost time and room each."""
 
 
 class Writer:
@@ -73,6 +81,7 @@ class Writer:
         self.csv = csv
         self.hashes = {name: ContentHash(columns) for name, columns in TABLES.items()}
         self._writers: dict[str, pq.ParquetWriter] = {}
+        self._held: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         try:
             for name, columns in TABLES.items():
                 path = self.partial / f"{name}.parquet"
@@ -102,14 +111,24 @@ class Writer:
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Add rows to a table."""
         self.hashes[name].add(table)
-        self._writers[name].write_table(arrow_of(table, TABLES[name]))
+        held = self._held[name]
+        held.append(arrow_of(table, TABLES[name]))
+        if sum(part.num_rows for part in held) >= ROW_GROUP:
+            self._write(name)
         if self.csv:
             path = self.partial / f"{name}.csv"
             table.to_csv(path, mode="a", header=not path.exists(), index=False)
 
+    def _write(self, name: str) -> None:
+        """Write the rows that are held."""
+        held, self._held[name] = self._held[name], []
+        if held:
+            self._writers[name].write_table(pa.concat_tables(held))
+
     def finish(self, manifest: Mapping[str, Any], scenario: str, summary: pd.DataFrame) -> Path:
         """Write what describes the run. The tables can then be read from the folder that is returned; `publish` puts it in place."""
-        for writer in self._writers.values():
+        for name, writer in self._writers.items():
+            self._write(name)
             writer.close()
         if self.csv:
             for name, columns in TABLES.items():
@@ -137,16 +156,14 @@ OUTCOME = "outcome.json"
 def packed(text: str, parts: Iterable[tuple[str, pd.DataFrame]]) -> bytes:
     """Rows of tables, and a text that goes with them, as bytes that `unpacked` reads back to the same (a zip archive of Arrow streams)."""
     into = io.BytesIO()
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # so small, threads only cost time
     with zipfile.ZipFile(into, "w") as archive:
         archive.writestr(OUTCOME, text)
         for number, (name, part) in enumerate(parts):
-            arrow = arrow_of(part, TABLES[name])
-            with (
-                archive.open(f"{number}.{name}", "w") as member,
-                pa.ipc.new_stream(member, arrow.schema, options=options) as stream,
-            ):
+            arrow, member = arrow_of(part, TABLES[name]), pa.BufferOutputStream()
+            with pa.ipc.new_stream(member, arrow.schema, options=options) as stream:
                 stream.write_table(arrow)
+            archive.writestr(f"{number}.{name}", member.getvalue())
     return into.getvalue()
 
 

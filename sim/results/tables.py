@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,15 @@ class Codes:
         return tuple(dict.fromkeys(cause for _, _, cause in self.names.moves))
 
 
+@lru_cache(maxsize=64)
+def _names(names: tuple[str, ...]) -> pd.CategoricalDtype:
+    """Names as a type of columns; making one takes longer than a column of it."""
+    return pd.CategoricalDtype(pd.Index(list(names), dtype=str))
+
+
 def category(codes: Array, names: Sequence[str]) -> Any:
     """Categorical column from numbers; -1 is empty."""
-    return pd.Categorical.from_codes(codes, categories=pd.Index(list(names), dtype=str), validate=False)
+    return pd.Categorical.from_codes(codes, dtype=_names(tuple(names)), validate=False)
 
 
 BAN_COLUMNS = ("joined", "ever_banned", "banned", "wrongly_banned")
@@ -326,11 +333,11 @@ def _wait(desk: int, tally: Tally, moves: Array, codes: Codes) -> dict[str, floa
 
 
 def _waits_table(rows: Sequence[dict[str, float]], codes: Codes) -> pd.DataFrame:
-    columns = ["served", "left", "mean_hours", "p50_hours", "p95_hours", "p99_hours", "utilisation"]
-    table = pd.DataFrame(list(rows), columns=columns)
-    table = table.astype(dict.fromkeys(columns[:2], "int64") | dict.fromkeys(columns[2:], "float64"))
-    table.insert(0, "desk", category(np.arange(len(rows)), codes.names.desks))
-    return table
+    types = dict.fromkeys(("served", "left"), np.int64) | dict.fromkeys(
+        ("mean_hours", "p50_hours", "p95_hours", "p99_hours", "utilisation"), np.float64
+    )
+    numbers = {name: np.array([row[name] for row in rows], kind) for name, kind in types.items()}
+    return pd.DataFrame({"desk": category(np.arange(len(rows)), codes.names.desks), **numbers})
 
 
 def histories_of(events: Array, codes: Codes, replication: int) -> pd.DataFrame:

@@ -1,9 +1,10 @@
 """Prints every speed that the project promises, measured on this machine in one run: ``python tests/benchmarks/compare.py [part …]``.
 
-Parts: ``engines`` (both engines, one core and all, and the hand-written NumPy yardstick), ``desk``, ``growth`` (1 to 64 million accounts),
+Parts: ``engines`` (both engines, one core and all, and the hand-written NumPy yardstick), ``million`` (both engines on the same million
+accounts: eight minutes), ``desk``, ``growth`` (1 to 64 million accounts),
 ``platform`` (all 1.12 billion accounts, a process of its own), ``cold`` (nothing compiled yet), ``small`` (a second run of a small scenario),
 ``pairs`` (two scenarios of the whole platform compared), ``sweep`` (20 x 20 points of the ladder), ``replications`` (64 of the ladder on one
-worker and on two), ``calibration`` (four parameters, six targets, 100,000 accounts). All by default.
+worker and on two), ``calibration`` (four parameters, six targets, 100,000 accounts). Those named, or all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import yardstick
 from sim.engines import compiled, process
 from sim.experiments.bench import benchmark_scenario, codes_of, median_timing, time_engine
 from sim.experiments.outputs import outputs_of
+from sim.experiments.replications import Settings
+from sim.experiments.resumable import run_resumable
 from sim.experiments.work import Task, perform, run_tasks, tasks_of
 from sim.scenario import load
 
@@ -61,6 +64,29 @@ def engines() -> None:
         print(
             f"NumPy by hand, 1 core, {kind:<18} {speed / 1e6:10.2f} million; compiled engine on one core: {speeds[1] / speed:.2f} of it"
         )
+
+
+def million() -> None:
+    """Both engines on the same million accounts, turn about; SimPy's calendar then holds a million processes."""
+    codes = codes_of(benchmark_scenario("ladder", 1_000_000))
+    speeds: dict[str, list[float]] = {"SimPy": [], "compiled": []}
+    runs = {
+        "SimPy": lambda law, tally: process.run(law, tally),
+        "compiled": lambda law, tally: compiled.run(law, tally),
+    }
+    time_engine(codes, runs["compiled"], 0)
+    for seed in range(1, REPEATS + 1):
+        for name, run in runs.items():
+            transitions, seconds = time_engine(codes, run, seed)
+            speeds[name].append(transitions / seconds)
+    ratios = [fast / slow for fast, slow in zip(speeds["compiled"], speeds["SimPy"], strict=True)]
+    simpy, fast = (statistics.median(speeds[name]) / 1e6 for name in runs)
+    print(
+        f"1,000,000 accounts: SimPy engine {simpy:.3f} million transitions per second, compiled {fast:.1f} million on {CORES} cores"
+    )
+    print(
+        f"ratio of the two: {statistics.median(ratios):.0f} (promised: 300), from {min(ratios):.0f} to {max(ratios):.0f}"
+    )
 
 
 def desk() -> None:
@@ -173,9 +199,20 @@ def replications() -> None:
             pass
         return time.perf_counter() - began
 
+    def tables(workers: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            run_resumable(scenario, Settings(1, 64), Path(folder) / "out", workers=workers)
+            return time.perf_counter() - began
+
     timed(tasks[:2], 2)
-    one, two = (statistics.median(timed(tasks, workers) for _ in range(3)) for workers in (1, 2))
-    print(f"64 replications: one worker {one:.2f} s, two {two:.2f} s: {two / one:.2f} of it (promised: at most 0.6)")
+    for name, once in (("outcomes", lambda workers: timed(tasks, workers)), ("verb run, all tables", tables)):
+        pairs = [(once(1), once(2)) for _ in range(REPEATS)]
+        one, two = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(two / one for one, two in pairs)
+        print(
+            f"64 replications ({name}): one worker {one:.2f} s, two {two:.2f} s: {ratio:.2f} of it (promised: at most 0.6)"
+        )
     each = timed(small, 1) / len(small)
     print(f"a task of one account: {each * 1000:.2f} ms (promised: below 10)")
 
@@ -209,7 +246,7 @@ def calibration() -> None:
     print(told)
 
 
-PARTS = (engines, desk, growth, platform, cold, small, pairs, sweep, replications, calibration)
+PARTS = (engines, million, desk, growth, platform, cold, small, pairs, sweep, replications, calibration)
 
 if __name__ == "__main__":
     for part in PARTS:
