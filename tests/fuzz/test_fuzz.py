@@ -20,7 +20,7 @@ LEAST_VALID = {
     "bytes": 0.02,
     "lines": 0.01,
     "tree": 0.02,
-    "schema": 0.3,
+    "schema": 0.2,
     "histories": 0.05,
     "targets": 0.05,
     "observed": 0.05,
