@@ -277,8 +277,8 @@ def _loaded(built: Layers | tuple[Fault, ...], name: str, file: Path | None) -> 
 def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     """A scenario from its values, if they have no fault."""
     if built.tree.size > MAX_NODES:
-        told = f"has {built.tree.size:,} values with all that it extends"
-        raise ScenarioError([built.fault(Finding((), told, f"at most {MAX_NODES:,}: say less"))])
+        problem = f"has {built.tree.size:,} values with all that it extends"
+        raise ScenarioError([built.fault(Finding((), problem, f"at most {MAX_NODES:,}: say less"))])
     tree, faults = inlined(built.tree, Allowance(MAX_NODES - built.tree.size))
     built = replace(built, tree=tree, faults=(*built.faults, *faults))
     base = Stretch("", 0, built, read_document(tree))
