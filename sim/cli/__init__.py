@@ -20,7 +20,6 @@ VERBS = (
     *("list", "show", "validate", "schema", "app", "bench"),
 )
 """The order in which `--help` tells of them."""
-_NO_CACHE = "failed: machine code can be kept nowhere; name a folder that can be written: NUMBA_CACHE_DIR=/some/folder enforcement-sim …"
 app.registered_commands.sort(key=lambda verb: VERBS.index(str(verb.name or getattr(verb.callback, "__name__", ""))))
 
 
@@ -58,11 +57,6 @@ def main() -> None:
         sys.exit(BAD_INPUT)
     except (RunError, OSError, MemoryError, OverflowError) as error:
         print(f"failed: {error}", file=sys.stderr)
-        sys.exit(FAILED)
-    except RuntimeError as error:
-        if "cannot cache function" not in str(error):
-            raise
-        print(_NO_CACHE, file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr, flush=True)

@@ -35,6 +35,7 @@ def validate(
     seed: Annotated[int, typer.Option(min=0, help="With --exact: seed of the runs.")] = 0,
     replications: Annotated[int, typer.Option(min=1, help="With --exact: independent replications of each.")] = 1,
     engine: Annotated[str, typer.Option(help="With --exact: auto, compiled or process.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="With --exact: run even what may take hours.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="With --exact: no progress.")] = False,
 ) -> None:
     """Check scenario files; all faults of all files are reported."""
@@ -53,11 +54,11 @@ def validate(
     if faults:
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
-    if exact and not _hold_to_exact(valid, seed, replications, engine, quiet):
+    if exact and not _hold_to_exact(valid, quiet, seed=seed, replications=replications, engine=engine, force=force):
         raise typer.Exit(FAILED)
 
 
-def _hold_to_exact(scenarios: list[Scenario], seed: int, replications: int, engine: str, quiet: bool) -> bool:
+def _hold_to_exact(scenarios: list[Scenario], quiet: bool, **settings: Any) -> bool:
     """Print simulated beside exact; whether none was refuted."""
     from rich.console import Console
 
@@ -68,7 +69,7 @@ def _hold_to_exact(scenarios: list[Scenario], seed: int, replications: int, engi
     console, held = Console(highlight=False), True
     for scenario in scenarios:
         with interruptible(), progress_bar(scenario.name, quiet) as progress:
-            found = hold_to_exact(scenario, seed, replications=replications, engine=engine, progress=progress)  # type: ignore[arg-type]
+            found = hold_to_exact(scenario, **settings, progress=progress)
         say(f"\n{scenario.spec.title}")
         if found.compared:
             console.print(exactness_table(found))

@@ -30,7 +30,9 @@ def fit(
     bans: Annotated[str | None, typer.Option(help="States that count as a ban, with commas.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the run of the fitted scenario.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Scenario file [default: <name>.yaml].")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that are there; run even what may take hours.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Fit a ladder to recorded histories: a scenario that runs, a table of estimates, and its occupancy beside the data's."""

@@ -78,6 +78,7 @@ def reproduce(
     ],
     engine: Annotated[str | None, typer.Option(help="compiled or process [default: the one of the folder].")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run it even if it may take hours.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Make a run, or a comparison, sweep or analysis, again from its results folder alone, and compare every table.
@@ -92,7 +93,7 @@ def reproduce(
     if not quiet:
         tell_if_compiling()
     with interruptible(), progress_bar(f"Running {folder} again", quiet) as progress:
-        done = make_again(folder, engine=engine, workers=workers, progress=progress)  # type: ignore[arg-type]
+        done = make_again(folder, engine=engine, workers=workers, force=force, progress=progress)  # type: ignore[arg-type]
     if not quiet:
         say("\n".join(verdicts.reproduction_lines(done)))
     raise typer.Exit(0 if done.identical else FAILED)

@@ -17,6 +17,7 @@ desks                                  served at once, or waiting for good, whic
 decisions after a delay                those of the most active state, in every state that a decision leads out of
 phases                                 each as if it were in force throughout, weighed by its length
 waves, restarts                        all that they may hit
+ranges                                 where many points of them are run, each point (`check_events`); where a search goes anywhere, `busiest`
 joining                                at time 0, of those who join within the run; not counted, as idle accounts cost next to nothing
 =====================================  ==========================================================================================
 """
@@ -62,12 +63,24 @@ class Estimate:
     busiest: str
 
 
-def check_events(scenarios: Iterable[Scenario], *, force: bool = False) -> None:
+class TooManyEventsError(ScenarioError):
+    """A run would make more than `LIMIT` events, and is not forced."""
+
+
+AT_A_TERMINAL = "say that it is meant with --force (`force=True`)"
+
+
+def check_events(scenarios: Iterable[Scenario], *, force: bool = False, otherwise: str = AT_A_TERMINAL) -> None:
     """Refuse scenarios of which one replication would make more than `LIMIT` events, unless it is forced.
+
+    Parameters
+    ----------
+    otherwise
+        What to do if it is meant, for the message.
 
     Raises
     ------
-    ScenarioError
+    TooManyEventsError
         With the estimate of each of them, before anything is run.
     """
     if force:
@@ -79,12 +92,22 @@ def check_events(scenarios: Iterable[Scenario], *, force: bool = False) -> None:
             told = f"one replication may make up to {_rounded(estimate.events)} events, most of them in `{estimate.busiest}`"
             remedy = (
                 f"above {_rounded(LIMIT)} it takes hours: lower the rates, lengthen the shortest stays, scale it down, "
-                "or say that it is meant with --force (`force=True`)"
+                f"or {otherwise}"
             )
             shown = scenario.name if scenario.file is None else str(scenario.file)
             faults.append(Fault(shown, None, "", told, remedy))
     if faults:
-        raise ScenarioError(dict.fromkeys(faults))
+        raise TooManyEventsError(dict.fromkeys(faults))
+
+
+def busiest(scenario: Scenario, paths: Iterable[str]) -> Scenario:
+    """The scenario with the ranges at these paths at whichever of their ends makes more events while the others are at their best."""
+    ranges, ends = scenario.ranges(), dict[str, float]()
+    for path in paths:
+        low, high = ranges[path].low, ranges[path].high
+        few, many = (expected_events(scenario.drawn({path: end})).events for end in (low, high))
+        ends[path] = high if many >= few else low
+    return scenario.drawn(ends) if ends else scenario
 
 
 def _rounded(number: float) -> str:

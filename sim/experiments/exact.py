@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from sim.experiments.estimate import check_events
 from sim.experiments.renewal import Joining, solved
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
 from sim.experiments.semi_markov import obstacles, process_of
@@ -101,12 +102,15 @@ def hold_to_exact(
     *,
     replications: int = 1,
     engine: Engine = "auto",
+    force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Exactness:
     """Run a scenario and compare it with exact answers; nothing is run if there are none.
 
     Raises
     ------
+    TooManyEventsError
+        The run may make more events than `sim.experiments.estimate.LIMIT`, and it is not forced.
     InvariantError
         The numbers of the run contradict each other.
     """
@@ -122,6 +126,7 @@ def hold_to_exact(
     desks = {name: told for name, told in lengths.items() if told is not None}
     if not segments and not desks:
         return Exactness(scenario, (), tuple(unsolved))
+    check_events([scenario], force=force)
     codes, runs = codes_of(scenario), []
     for number in range(replications):
         told = lambda share, done=number: progress((done + share) / replications)  # noqa: E731

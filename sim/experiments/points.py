@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import Fault, ScenarioError
+from sim.experiments.estimate import check_events
 from sim.experiments.replications import Engine
 from sim.experiments.work import run_tasks, tasks_of
 from sim.results.outcome import Outcome
@@ -268,6 +269,7 @@ def outcomes_at(
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
+    force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[tuple[int, list[Outcome]]]:
     """Run every point: its number and the outcomes of its replications, in order.
@@ -281,9 +283,13 @@ def outcomes_at(
         As in `sim.experiments.replications.Settings`.
     workers, cluster, folder, progress
         As for `sim.experiments.work.run_tasks`.
+    force
+        Run even points that may make more events than `sim.experiments.estimate.LIMIT`.
 
     Raises
     ------
+    TooManyEventsError
+        With every such point, before any is run.
     ValueError
         There is less than one replication.
     TasksFailedError
@@ -291,6 +297,7 @@ def outcomes_at(
     """
     if replications < 1:
         raise ValueError(f"replications must be at least 1, found {replications}")
+    check_events((point.scenario for point in points), force=force)
     tasks = []
     for number, point in enumerate(points):
         first = 0 if paired else number * replications

@@ -30,6 +30,7 @@ from sim.errors import ResultsError, ScenarioError
 from sim.experiments.calibration.calibrate import calibrate
 from sim.experiments.calibration.targets import targets_in
 from sim.experiments.compare import compare_scenarios
+from sim.experiments.estimate import TooManyEventsError, check_events
 from sim.experiments.points import Point, grid, latin_hypercube
 from sim.experiments.replications import Engine
 from sim.experiments.sensitivity import sensitivity
@@ -40,11 +41,12 @@ from sim.scenario import loads
 
 Tables = Mapping[str, pd.DataFrame]
 Repeat = Callable[[Mapping[str, Any], Stored, dict[str, Any]], Tables]
-"""Takes the manifest, the folder, and `engine`, `workers`, `progress`, `seed` and `replications`; gives the tables."""
+"""Takes the manifest, the folder, and `engine`, `workers`, `force`, `progress`, `seed` and `replications`; gives the tables."""
 
 
 def _compare(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
     scenarios = [loads(str(each["resolved"]), name=str(each["name"])) for each in told["scenarios"]]
+    check_events(scenarios, force=settings.pop("force"))
     settings |= {"most_rows": index(told["most_rows"]), "first": index(told["first"])}
     return compare_scenarios(scenarios, **settings).tables
 
@@ -98,7 +100,7 @@ def engine_of(stored: Stored, engine: Engine | None) -> Engine:
 
 
 def repeated(
-    stored: Stored, engine: Engine | None, workers: int | None, progress: Callable[[float], None]
+    stored: Stored, engine: Engine | None, workers: int | None, force: bool, progress: Callable[[float], None]
 ) -> dict[str, pd.DataFrame]:
     """The tables of an experiment, made again.
 
@@ -106,6 +108,8 @@ def repeated(
     ------
     ResultsError
         The manifest does not tell what it takes.
+    TooManyEventsError
+        It may make more events than `sim.experiments.estimate.LIMIT`, and is not forced.
     RunError
         Tasks failed.
     """
@@ -115,8 +119,10 @@ def repeated(
         raise ResultsError(f"{stored.folder} holds a {told.get('experiment')}; known are {', '.join(REPEATS)}")
     try:
         settings: dict[str, Any] = {"seed": index(told["seed"]), "replications": index(told["replications"])}
-        settings |= {"engine": engine_of(stored, engine), "workers": workers, "progress": progress}
+        settings |= {"engine": engine_of(stored, engine), "workers": workers, "force": force, "progress": progress}
         return dict(repeat(told, stored, settings))
+    except TooManyEventsError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, ScenarioError) as error:
         raise ResultsError(
             f"{stored.folder} does not tell what it takes to make it again: {type(error).__name__} {error}"

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from sim.errors import ResultsError
+from sim.experiments.estimate import check_events
 from sim.experiments.folders import content_of
 from sim.experiments.repeat import cells_in, cells_of, engine_of, repeated, scenarios_changed
 from sim.experiments.replications import Engine, Parts, Settings, codes_of, parts_of
@@ -126,6 +127,7 @@ def reproduce(
     *,
     engine: Engine | None = None,
     workers: int | None = None,
+    force: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Reproduction:
     """Make a run, a comparison, a sweep, draws or a sensitivity analysis again from its results folder alone and compare.
@@ -138,6 +140,8 @@ def reproduce(
         By default the one that made the folder.
     workers
         Processors to use, by default all: for replications side by side, and for the threads of each.
+    force
+        Run it even if it may make more events than `sim.experiments.estimate.LIMIT`.
     progress
         Told the share of the replications that are done.
 
@@ -148,6 +152,8 @@ def reproduce(
 
     Raises
     ------
+    ScenarioError
+        It may, and is not forced.
     ResultsError
         It is not the results folder of a run or an experiment.
     RunError
@@ -155,8 +161,9 @@ def reproduce(
     """
     stored = Stored(Path(folder))
     if "experiment" in stored.manifest:
-        return _experiment(stored, engine, workers, progress)
+        return _experiment(stored, engine, workers, force, progress)
     scenario, settings, told, unlike = _asked(stored, engine)
+    check_events([scenario], force=force)
     changed = hashlib.sha256(stored.scenario_text.encode()).hexdigest() != stored.manifest["scenario"]["sha256"]
     with (
         writing(Path(tempfile.gettempdir()), "make room, or set TMPDIR to a folder with room"),
@@ -209,7 +216,7 @@ def _unlike_versions(told: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def _experiment(
-    stored: Stored, engine: Engine | None, workers: int | None, progress: Callable[[float], None]
+    stored: Stored, engine: Engine | None, workers: int | None, force: bool, progress: Callable[[float], None]
 ) -> Reproduction:
     """Make an experiment of several runs again; its tables are CSV, and are compared as such where their hashes differ."""
     try:
@@ -217,7 +224,7 @@ def _experiment(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"{type(error).__name__} {error}"
         raise ResultsError(f"{stored.folder} is not the results folder of an experiment: {problem}") from error
-    again = repeated(stored, engine, workers, progress)
+    again = repeated(stored, engine, workers, force, progress)
     tables, difference = [], None
     for name in dict.fromkeys((*again, *told)):
         table, found = _compared_cells(name, told.get(name, (0, "")), again.get(name), stored.folder)

@@ -168,6 +168,7 @@ def sensitivity(
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
+    force: bool = False,
     progress: Progress = lambda share: None,
 ) -> Sensitivity:
     """Vary all ranges and say which of them the outputs depend on.
@@ -178,9 +179,13 @@ def sensitivity(
         As in `sim.experiments.outputs`: ``ban_rate@end``.
     samples
         Trajectories of Morris, or base points of Sobol (a power of 2); see `runs_needed`.
+    force
+        As for `sim.experiments.points.outcomes_at`.
 
     Raises
     ------
+    TooManyEventsError
+        A point may make more events than `sim.experiments.estimate.LIMIT`, and it is not forced.
     ScenarioError
         An output is not one, the scenario has no ranges, or a point has faults.
     ValueError
@@ -200,7 +205,15 @@ def sensitivity(
     points = [*swings, *points_at(scenario, quantiles)]
     values = np.empty((len(points), len(asked)))
     for place, found in outcomes_at(
-        points, seed, replications, engine=engine, workers=workers, cluster=cluster, folder=folder, progress=progress
+        points,
+        seed,
+        replications,
+        engine=engine,
+        workers=workers,
+        cluster=cluster,
+        folder=folder,
+        force=force,
+        progress=progress,
     ):
         values[place] = [np.mean([output.of(outcome) for outcome in found]) for output in asked]
     table = _table([output.text for output in asked], paths, method, quantiles, values[len(swings) :], seed)
@@ -304,6 +317,7 @@ def sensitivity_to_folder(
             workers=workers,
             cluster=cluster,
             folder=folder,
+            force=force,
             progress=progress,
         )
         tables = {"sensitivity": found.table, "swings": found.swings}

@@ -128,6 +128,7 @@ def run_sweep(
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
+    force: bool = False,
     progress: Progress = lambda share: None,
 ) -> Swept:
     """Run every point.
@@ -138,16 +139,28 @@ def run_sweep(
         As in `sim.experiments.replications.Settings`.
     workers, cluster, folder
         As for `sim.experiments.work.run_tasks`.
+    force
+        As for `sim.experiments.points.outcomes_at`.
 
     Raises
     ------
+    TooManyEventsError
+        With every point that may make too many events, before any is run.
     TasksFailedError
         After all others have been done, naming the points of those that failed.
     """
     began = time.perf_counter()
     parts: list[pd.DataFrame] = []
     done = outcomes_at(
-        points, seed, replications, engine=engine, workers=workers, cluster=cluster, folder=folder, progress=progress
+        points,
+        seed,
+        replications,
+        engine=engine,
+        workers=workers,
+        cluster=cluster,
+        folder=folder,
+        force=force,
+        progress=progress,
     )
     for place, found in done:
         part = summarise([outcome.measures for outcome in found], independent=found[0].independent)
@@ -219,6 +232,7 @@ def sweep_to_folder(
             workers=workers,
             cluster=cluster,
             folder=folder,
+            force=force,
             progress=progress,
         )
         tables = {"sweep": swept.table}

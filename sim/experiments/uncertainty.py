@@ -193,12 +193,15 @@ def uncertainty(
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
+    force: bool = False,
     progress: Progress = lambda share: None,
 ) -> Uncertainty:
     """Sample all ranges and run every draw.
 
     Raises
     ------
+    TooManyEventsError
+        A draw may make more events than `sim.experiments.estimate.LIMIT`, and it is not forced.
     ScenarioError
         The scenario has no ranges, or a draw from them has faults.
     ValueError
@@ -225,6 +228,7 @@ def uncertainty(
         workers=workers,
         cluster=cluster,
         folder=folder,
+        force=force,
         progress=progress,
     ):
         names = names or list(found[0].measures)
@@ -325,6 +329,7 @@ def uncertainty_to_folder(
             workers=workers,
             cluster=cluster,
             folder=folder,
+            force=force,
             progress=progress,
         )
         tables = {"uncertainty": found.table, "draws": found.points}

@@ -10,10 +10,15 @@ is registered under a fixed name so that functions that call it can still be cac
 
 from __future__ import annotations
 
+import atexit
+import getpass
 import hashlib
 import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,6 +27,8 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba.core import config as _numba_config
 from numba.extending import get_cython_function_address, intrinsic
+
+from sim.errors import RunError
 
 config = cast(Any, _numba_config)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -39,21 +46,70 @@ def _cache_folder() -> Path:
     """Where machine code is kept: a folder of its own for each state of the sources.
 
     Numba looks only at the file in which a function stands; a function that was expanded into another from elsewhere could go stale unseen. The
-    folder is named by a hash of all sources with compiled functions; it is ``NUMBA_CACHE_DIR`` if that is set, else the package's
-    ``__pycache__``, or the user's cache where the package cannot be written.
+    folder is named by a hash of all sources with compiled functions. It lies in ``NUMBA_CACHE_DIR`` if that is set; else in the first of these that
+    takes files: the package's ``__pycache__``, the user's cache, the user's own part of the temporary folder, a new temporary folder.
+
+    Raises
+    ------
+    RunError
+        None of them takes files.
     """
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for part in SOURCES:
         for source in sorted((package / part).glob("*.py")):
             digest.update(source.read_bytes())
+    name = f"kernels-{digest.hexdigest()[:16]}"
     if config.CACHE_DIR:
-        base = Path(config.CACHE_DIR)
-    elif os.access(package, os.W_OK):
-        base = package / "__pycache__"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "enforcement-sim"
-    return base / f"kernels-{digest.hexdigest()[:16]}"
+        if _takes_files(named := Path(config.CACHE_DIR) / name):
+            return named
+        raise RunError(
+            f"machine code cannot be kept in {config.CACHE_DIR}: name another folder with NUMBA_CACHE_DIR=/some/folder"
+        )
+    places: tuple[Callable[[], Path], ...] = (
+        lambda: package / "__pycache__",
+        _users_cache,
+        _own_temporary,
+        _new_temporary,
+    )
+    for place in places:
+        with suppress(OSError, RuntimeError):  # no home, no temporary folder
+            if _takes_files(folder := place() / name):
+                return folder
+    raise RunError("machine code can be kept nowhere: name a folder that takes files with NUMBA_CACHE_DIR=/some/folder")
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether a folder is there, or can be made, in which files can be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _users_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "enforcement-sim"
+
+
+def _own_temporary() -> Path:
+    """A folder of this user's alone: what others could write there would be run here."""
+    folder = Path(tempfile.gettempdir()) / f"enforcement-sim-{getpass.getuser()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or (
+        os.name == "posix" and (status.st_uid != os.geteuid() or status.st_mode & 0o077)
+    ):
+        raise PermissionError(f"{folder} is somebody else's")
+    return folder
+
+
+def _new_temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="enforcement-sim-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 _CACHE = _cache_folder()

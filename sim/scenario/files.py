@@ -20,9 +20,11 @@ from .names import allowed, nearest
 from .units import UNITS_US, RefusedError, amount_of, canonical, duration, shown
 from .validation import Layers
 from .yaml_reading import parse
-from .yaml_tree import Node, Place, Source, branch
+from .yaml_tree import MAX_NODES, MAX_PARTS, Allowance, Node, Place, Source, branch
 
 MAX_BYTES = 2**20
+MAX_WORDS = 200_000
+"""Of a scenario and what it extends, comments counted too: what stands between spaces."""
 MAX_CHAIN = 20
 MAX_SET = 2_000
 """Paths that one file sets: each takes a copy of what is around it."""
@@ -90,8 +92,12 @@ def layers(text: str, source: Source, path: Path | None) -> Layers | tuple[Fault
     chain: list[Node] = []
     faults: list[Fault] = []
     seen = {path.resolve(): source.shown} if path is not None else {}
+    allowance, bytes_left, words_left = Allowance(MAX_PARTS), Allowance(MAX_BYTES), Allowance(MAX_WORDS)
     while True:
-        node, found = parse(text, source)
+        told = _too_much(text, bytes_left, words_left)
+        if told is not None:
+            return (*faults, Fault(source.shown, None, "", *told))
+        node, found = parse(text, source, allowance)
         faults += found
         if node is None:
             return tuple(faults) or (Fault(source.shown, None, "", "the file is empty", "begin with `schema: 1`"),)
@@ -127,6 +133,18 @@ def layers(text: str, source: Source, path: Path | None) -> Layers | tuple[Fault
         removed |= gone
         faults += found
     return Layers(tree, removed, tuple(faults), tuple(derived))
+
+
+def _too_much(text: str, bytes_left: Allowance, words_left: Allowance) -> tuple[str, str] | None:
+    """Why a text is not even looked at: it and those before it would take too long to read."""
+    if not words_left.covers(len(text.split())):
+        return f"makes more than {MAX_WORDS:,} words", "a scenario and what it extends have no more: say less"
+    if not bytes_left.covers(len(text.encode("utf-8", "replace"))):
+        return (
+            f"makes more than {MAX_BYTES:,} bytes with what extends it",
+            "a scenario and what it extends have at most 1 MiB",
+        )
+    return None
 
 
 def _beside(base: Path, extends: Node) -> str:
@@ -248,8 +266,8 @@ def change(tree: Node, patches: Node, prefix: str = "") -> tuple[Node, dict[tupl
     return tree, removed, faults
 
 
-def inlined(node: Node, path: tuple[str, ...] = ()) -> tuple[Node, list[Fault]]:
-    """A tree with `empirical: {file: ...}` replaced by the quantiles that the file holds, in phases too."""
+def inlined(node: Node, allowance: Allowance, path: tuple[str, ...] = ()) -> tuple[Node, list[Fault]]:
+    """A tree with `empirical: {file: ...}` replaced by the quantiles that the file holds, in phases too, as far as the allowance of values goes."""
     if isinstance(node.value, list) or not isinstance(node.value, dict) or not node.value:
         return node, []
     faults: list[Fault] = []
@@ -259,17 +277,17 @@ def inlined(node: Node, path: tuple[str, ...] = ()) -> tuple[Node, list[Fault]]:
         keys = (*path, *key.split("."))
         if keys[-2:] == (EMPIRICAL, "file"):
             changed = True
-            values, found = _observed(child, path_text((*path, key)))
+            values, found = _observed(child, path_text((*path, key)), allowance)
             faults += found
             entries[key[: -len("file")] + "quantiles"] = values
         else:
-            entries[key], found = inlined(child, keys)
+            entries[key], found = inlined(child, allowance, keys)
             changed |= entries[key] is not child
             faults += found
     return (branch(entries, node.place) if changed else node), faults
 
 
-def _observed(node: Node, path: str) -> tuple[Node, list[Fault]]:
+def _observed(node: Node, path: str, allowance: Allowance) -> tuple[Node, list[Fault]]:
     """The values of a CSV file, sorted, as a list of quantiles."""
     source, name = node.place.source, node.value
     least, most = (0, 1) if "audience" in path.split(".") else ("0 days", "1 day")
@@ -278,6 +296,8 @@ def _observed(node: Node, path: str) -> tuple[Node, list[Fault]]:
     def refuse(problem: str, remedy: str) -> tuple[Node, list[Fault]]:
         return stand_in, [Fault(source.shown, node.place.line, path, problem, remedy)]
 
+    if allowance.left < 0:
+        return stand_in, []  # told before
     if not isinstance(name, str) or not name:
         return refuse(f"{shown(name)} is not a file", "name a CSV file beside the scenario")
     file = inside(source.folder, name)
@@ -294,6 +314,8 @@ def _observed(node: Node, path: str) -> tuple[Node, list[Fault]]:
     if isinstance(text, Fault):
         return stand_in, [text]
     values, faults = _column(text, shown_as)
+    if not allowance.covers(len(values)):
+        return refuse(f"makes more than {MAX_NODES:,} values together with the others", "thin the observed values")
     return (stand_in if faults else branch([replace(node, value=value) for value in values], node.place)), faults
 
 

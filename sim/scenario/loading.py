@@ -14,21 +14,21 @@ from typing import Any
 
 from sim.errors import Fault, ScenarioError
 
-from .checks import findings, unreached
+from .checks import findings, names_no_state, unreached
 from .files import MAX_BYTES, change, decoded, inlined, layers, read_text, shipped
 from .inheritance import matches
 from .names import allowed
-from .phases import MAX_CHECKED, MAX_PHASES, TABLES, Stretch, stretches
+from .phases import MAX_CHECKED, MAX_PHASES, TABLES, TOO_MANY, Stretch, checked, stretches
 from .quantities import RANGE_KEYS, Quantity, Range
 from .resolving import spec_of
 from .schema import Document
 from .spec import Derivation, Spec
 from .sweeping import Axes, axes_of
 from .validation import Finding, Layers, read_document
-from .writing import Written, leaves_in, plain_document, value_at, without_ranges, yaml_text
-from .yaml_tree import Place, Source, branch, node_from
+from .writing import Written, extent, leaves_in, plain_document, value_at, without_ranges, yaml_text
+from .yaml_tree import MAX_NODES, MAX_PARTS, Allowance, Place, Source, branch, node_from
 
-_LARGE = 20_000  # values from which on the resolved form is held to the limit of a file
+_PER_PART, _PER_CHARACTER = 30, 6  # bytes in the resolved form, at most: indentation and marks; an escape
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,7 +276,10 @@ def _loaded(built: Layers | tuple[Fault, ...], name: str, file: Path | None) -> 
 
 def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     """A scenario from its values, if they have no fault."""
-    tree, faults = inlined(built.tree)
+    if built.tree.size > MAX_NODES:
+        problem = f"has {built.tree.size:,} values with all that it extends"
+        raise ScenarioError([built.fault(Finding((), problem, f"at most {MAX_NODES:,}: say less"))])
+    tree, faults = inlined(built.tree, Allowance(MAX_NODES - built.tree.size))
     built = replace(built, tree=tree, faults=(*built.faults, *faults))
     base = Stretch("", 0, built, read_document(tree))
     found = [*built.faults, *_base_faults(base)]
@@ -284,9 +287,9 @@ def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     phases = tree.at("phases")
     if phases is not None and len(phases.mapping) > MAX_PHASES:
         raise ScenarioError([built.fault(Finding(("phases",), "are too many", f"at most {MAX_PHASES:,}"))])
-    if phases is not None and len(phases.mapping) * tree.size > MAX_CHECKED:
+    if phases is not None and phases.mapping and checked(len(phases.mapping), tree.size) > MAX_CHECKED:
         problem = f"make {len(phases.mapping):,} variants of {tree.size:,} values"
-        remedy = f"at most {MAX_CHECKED:,} values in all: fewer phases, or a smaller scenario"
+        remedy = f"{TOO_MANY}: fewer phases, or a smaller scenario"
         raise ScenarioError([*_sorted(built.faults), built.fault(Finding(("phases",), problem, remedy))])
     for stretch, told in stretches(base):
         later.append(stretch)
@@ -295,7 +298,7 @@ def assemble(built: Layers, name: str, file: Path | None) -> Scenario:
     found += told
     views = [stretch.view for stretch in (base, *later)]
     complete = [view for view in views if view is not None]
-    if len(complete) == len(views):
+    if len(complete) == len(views) and not any(names_no_state(fault.path, fault.problem) for fault in found):
         found += [built.fault(finding) for finding in unreached(complete)]
     if found:
         raise ScenarioError(_sorted(found))
@@ -341,11 +344,21 @@ def _scenario(name: str, file: Path | None, base: Stretch, later: list[Stretch],
         _plain=plain,
         _document=document,
     )
-    if base.layers.tree.size > _LARGE and len(scenario.resolved_yaml().encode()) > MAX_BYTES:
-        raise ScenarioError(
-            [base.layers.fault(Finding((), "is over 1 MiB when written out", "say less, or thin the observed values"))]
-        )
+    _check_written(scenario)
     return scenario
+
+
+def _check_written(scenario: Scenario) -> None:
+    """Refuse what could not be read again once it is written out, with what it extends and all defaults."""
+    told = ""
+    parts, characters = extent(scenario._plain)
+    if parts > MAX_PARTS:
+        told = f"has {parts:,} keys and values when written out, brackets counted too"
+    elif (_PER_PART * parts + _PER_CHARACTER * characters) > MAX_BYTES < len(scenario.resolved_yaml().encode()):
+        told = "is over 1 MiB when written out"
+    if told:
+        remedy = f"at most {MAX_PARTS:,} and 1 MiB: say less, or thin the observed values"
+        raise ScenarioError([scenario._layers.fault(Finding((), told, remedy))])
 
 
 def _document(stretch: Stretch) -> Document:

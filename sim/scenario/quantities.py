@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .names import allowed
@@ -73,7 +74,7 @@ class Range:
 Quantity = Measured | Range
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """A kind of quantity.
 
@@ -102,6 +103,9 @@ class Kind:
 
     def measured(self, value: object) -> Measured:
         """One value within the limits."""
+        return _remembered(self, value) if type(value) is str and len(value) <= _SHORT else self._measured(value)
+
+    def _measured(self, value: object) -> Measured:
         found = self.read(value)
         if not self.low <= found.value <= self.high or (self.open and found.value == self.low):
             raise RefusedError(f"{shown(value)} is out of bounds", self.limits)
@@ -149,6 +153,15 @@ class Kind:
             "additionalProperties": False,
         }
         return {"description": self.describes, "anyOf": [one, spread]}
+
+
+_SHORT = 40
+
+
+@lru_cache(maxsize=4096)
+def _remembered(kind: Kind, text: str) -> Measured:
+    """A value as it was read the last time: the same few texts stand in every state, and in every phase."""
+    return kind._measured(text)
 
 
 _AMOUNT = r"[-+]?[0-9._]+([eE][-+]?[0-9]+)?"

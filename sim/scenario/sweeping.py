@@ -14,11 +14,11 @@ from sim.errors import Fault
 
 from .files import inlined
 from .inheritance import PathRefusedError, graft, overlaps, parts_of, path_text
-from .phases import MAX_CHECKED, Stretch, all_findings
+from .phases import MAX_CHECKED, TOO_MANY, Stretch, all_findings, checked
 from .quantities import MAX_POINTS
 from .validation import Finding, Layers, read_document
 from .writing import plain_document, value_at
-from .yaml_tree import Node, plain
+from .yaml_tree import MAX_NODES, Allowance, Node, plain
 
 MAX_VALUES = 1_000
 """Values of all paths together: each is checked when the file is loaded."""
@@ -33,10 +33,11 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     document = base.reading.document
     if section is None or document is None or document.sweep is None or document.sweep.vary is None:
         return {}, []
-    faults = [base.layers.fault(finding) for finding in _size(section, base.layers.tree.size)]
+    faults = [base.layers.fault(finding) for finding in _size(section, base.layers.tree.size, len(document.phases))]
     if faults:
         return {}, faults
     axes: Axes = {}
+    allowance = Allowance(MAX_NODES)
     known = {(finding.path, finding.problem) for finding in all_findings(base)}
     for outer, inner in overlaps(section.mapping):
         told = Finding(("sweep", "vary", inner), f"is varied twice, here and in `{outer}`", "vary it once")
@@ -44,7 +45,7 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     for path, listed in section.mapping.items():
         axes[path] = []
         for node in listed.value:
-            value, found = _tried(base, path, node)
+            value, found = _tried(base, path, node, allowance)
             new = [finding for finding in found if (finding.path, finding.problem) not in known]
             if not found and value in axes[path]:
                 new = [Finding(tuple(path.split(".")), f"has the value `{_shown(value)}` twice", "give it once")]
@@ -56,26 +57,26 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     return axes, faults
 
 
-def _size(section: Node, size: int) -> Iterator[Finding]:
-    """Too many values or points, or too many values of a scenario of so many values."""
+def _size(section: Node, size: int, phases: int) -> Iterator[Finding]:
+    """Too many values or points, or too many values of a scenario of so many values and phases."""
     lengths = [len(listed.value) for listed in section.mapping.values()]
     if sum(lengths) > MAX_VALUES:
         yield Finding(("sweep", "vary"), f"gives {sum(lengths):,} values", f"at most {MAX_VALUES:,} together")
     elif math.prod(lengths) > MAX_POINTS:
         yield Finding(("sweep", "vary"), f"makes {math.prod(lengths):,} points", f"at most {MAX_POINTS:,}")
-    elif sum(lengths) * size > MAX_CHECKED:
+    elif checked(sum(lengths) + phases, size) > MAX_CHECKED:
         told = f"makes {sum(lengths):,} variants of {size:,} values"
-        remedy = f"at most {MAX_CHECKED:,} values in all: vary fewer, or a smaller scenario"
+        remedy = f"{TOO_MANY}: vary fewer in the file, and the others with --vary"
         yield Finding(("sweep", "vary"), told, remedy)
 
 
-def _tried(base: Stretch, path: str, node: Node) -> tuple[Any, list[Finding]]:
+def _tried(base: Stretch, path: str, node: Node, allowance: Allowance) -> tuple[Any, list[Finding]]:
     """A value in its canonical form, and what is wrong with the scenario that has it."""
     keys = tuple(path.split("."))
     if keys[0] in ("sweep", "expect", "extends", "set"):
         return None, [Finding(keys, f"`{keys[0]}` cannot be varied", "vary what decides the lives of accounts")]
     try:
-        tree, unread = inlined(graft(base.layers.tree, path, node.ranked(_RANK)))
+        tree, unread = inlined(graft(base.layers.tree, path, node.ranked(_RANK)), allowance)
     except PathRefusedError as refused:
         return None, [Finding(keys, refused.problem, refused.remedy)]
     if unread:

@@ -185,6 +185,17 @@ def leaves_in(value: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
     return {at: found for key, child in children for at, found in leaves_in(child, (*path, str(key))).items()}
 
 
+def extent(value: Any) -> tuple[int, int]:
+    """How many keys and values plain values make when written out, brackets counted too, and how many characters their texts have."""
+    if isinstance(value, Range):
+        return 2 + 2 * len(RANGE_KEYS), sum(map(len, value.text))
+    if not isinstance(value, (dict, list)):
+        return 1, len(value) if isinstance(value, str) else 0
+    keys, children = (list(value), list(value.values())) if isinstance(value, dict) else ([], value)
+    found = [extent(child) for child in children]
+    return 2 + len(keys) + sum(parts for parts, _ in found), sum(map(len, keys)) + sum(length for _, length in found)
+
+
 def without_ranges(value: Any) -> Any:
     """Plain values of built-in types, ranges as mappings of their texts."""
     if isinstance(value, Range):

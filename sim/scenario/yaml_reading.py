@@ -8,6 +8,7 @@ may group the digits of a number. Merge keys (`<<`), which YAML 1.2 does not hav
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +28,23 @@ from ruamel.yaml.reader import ReaderError
 
 from sim.errors import Fault
 
-from .yaml_tree import MAX_DEPTH, MAX_NODES, Node, Place, Source, branch, kind_of, resolve, whole_characters
+from .yaml_tree import (
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_PARTS,
+    Allowance,
+    Node,
+    Place,
+    Source,
+    branch,
+    kind_of,
+    resolve,
+    whole_characters,
+)
 
+MAX_DIRECTIVES = 100
+MAX_FAULTS = 500
+_DIRECTIVES = re.compile(r"^%", re.MULTILINE)
 _CORE_TYPES = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None), "map": dict, "seq": list}
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": kind for name, kind in _CORE_TYPES.items()}
 
@@ -48,7 +64,7 @@ class _Open:
 
 
 class _TooMuchError(Exception):
-    """The text nests too deeply or expands to too many nodes."""
+    """The text is too long, nests too deeply or expands to too many nodes."""
 
     def __init__(self, line: int, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -58,8 +74,8 @@ class _TooMuchError(Exception):
 class _Builder:
     """Builds the tree from events, keeping what is open on a stack of its own."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, allowance: Allowance) -> None:
+        self.source, self.allowance = source, allowance
         self.faults: list[Fault] = []
         self.root: Node | None = None
         self.stack: list[_Open] = []
@@ -76,10 +92,18 @@ class _Builder:
             elif level.key is not None:
                 parts.append(level.key[0] or "")
         path = ".".join([*parts, key] if key is not None else parts)
-        self.faults.append(Fault(self.source.shown, line, path, problem, remedy))
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(self.source.shown, line, path, problem, remedy))
 
     def read(self, event: Event) -> None:
         line = event.start_mark.line + 1
+        if not self.allowance.covers(1):
+            problem = f"is the end of {MAX_PARTS:,} keys and values, brackets counted too"
+            raise _TooMuchError(
+                line,
+                problem,
+                "a scenario and what it extends have no more; thin observed values, or put them into a CSV file",
+            )
         if isinstance(event, ScalarEvent) and (text := whole_characters(event.value)) != event.value:
             event.value = text
             self.fault(line, "holds half a character (a lone surrogate)", "write the whole character")
@@ -210,9 +234,18 @@ class _Builder:
                 level.value[name] = replace(node, place=place)
 
 
-def parse(text: str, source: Source) -> tuple[Node | None, list[Fault]]:
-    """Read YAML text; what can be read is returned even if there are faults, unless the text is not YAML at all."""
-    builder = _Builder(source)
+def parse(text: str, source: Source, allowance: Allowance | None = None) -> tuple[Node | None, list[Fault]]:
+    """Read YAML text; what can be read is returned even if there are faults, unless the text is not YAML at all.
+
+    Parameters
+    ----------
+    allowance
+        What is left of `MAX_PARTS` for this text, if others belong to it.
+    """
+    if len(_DIRECTIVES.findall(text)) > MAX_DIRECTIVES:
+        told = f"has more than {MAX_DIRECTIVES} lines that begin with a percent sign"
+        return None, [Fault(source.shown, 1, "", told, "leave out the %YAML and %TAG lines")]
+    builder = _Builder(source, Allowance(MAX_PARTS) if allowance is None else allowance)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             builder.read(event)

@@ -4,6 +4,7 @@
 `Source`        a file (or a text, or a call of `with_values`) that values come from
 `Place`         a line of a source
 `Node`          a value with its place: a scalar, a mapping of nodes or a list of nodes
+`Allowance`     how much may yet be read
 `node_from`     plain Python values -> `Node`
 `plain`         `Node` -> plain Python values, with the places where nothing is written
 `resolve`       what a plain scalar of YAML 1.2 means
@@ -24,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 MAX_DEPTH = 50
-MAX_NODES = 200_000
+MAX_NODES = 50_000
+"""Values of a scenario, aliases expanded and files of observed values read in."""
+MAX_PARTS = 45_000
+"""Keys and values of all files of a scenario, both ends of each mapping and list counted too; the slowest take 1.5 seconds."""
 
 _INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
@@ -51,6 +55,18 @@ class Place:
     source: Source
     line: int | None
     rank: int = 0
+
+
+class Allowance:
+    """How much may yet be read, of everything that makes up one scenario together."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def covers(self, count: int) -> bool:
+        """Take so much of it; whether there was enough."""
+        self.left -= count
+        return self.left >= 0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLoc
 from sim.experiments.calibration import calibrate as calibrating
 from sim.experiments.calibration.profiles import FAR, THRESHOLD
 from sim.experiments.calibration.targets import Target, read_targets
-from sim.experiments.estimate import check_events
 from sim.experiments.outputs import SHARES
 from sim.scenario import Scenario, load
 from sim.views.scales import broken
@@ -196,7 +195,6 @@ def calibrate(
         A target is not known at some point, or runs failed.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    check_events([chosen if scale is None else chosen.scaled(scale)], force=force)
     wanted = read_targets(targets, chosen) if isinstance(targets, (str, os.PathLike)) else list(targets)
     settings: dict[str, Any] = {
         "free": free,
@@ -205,11 +203,11 @@ def calibrate(
         "seed": seed,
         "replications": replications,
     }
-    settings |= {"workers": workers, "cluster": cluster, "progress": progress}
+    settings |= {"workers": workers, "cluster": cluster, "force": force, "progress": progress}
     if out is None:
         found = calibrating.calibrate(chosen, wanted, **settings)
     else:
-        found = calibrating.calibrate_to_folder(chosen, wanted, Path(out), force=force, decorate=add_figure, **settings)
+        found = calibrating.calibrate_to_folder(chosen, wanted, Path(out), decorate=add_figure, **settings)
     return Calibration(**vars(found))
 
 

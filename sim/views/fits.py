@@ -61,7 +61,7 @@ def fit(
     out
         Scenario file to write; beside it go the tables of estimates and of occupancy, and the figure.
     force
-        Replace files that are there.
+        Replace files that are there; run the fitted scenario even if that may make more events than `sim.experiments.estimate.LIMIT`.
     progress
         Told the share that is done.
 
@@ -81,7 +81,7 @@ def fit(
     if target is not None:
         check_targets(target, force=force)
     options = {"by_visit": by_visit, "visits_of": visits_of, "by_stay": by_stay}
-    found = fit_histories(Path(histories), **options, end=end, bans=bans, seed=seed, progress=progress)  # type: ignore[arg-type]
+    found = fit_histories(Path(histories), **options, end=end, bans=bans, seed=seed, force=force, progress=progress)  # type: ignore[arg-type]
     if target is not None:
         found.save(target, force=force, decorate=lambda made: add_figure(found, made))
     return found

@@ -25,7 +25,6 @@ from matplotlib.ticker import MaxNLocator
 
 from sim.experiments import sensitivity as sensing
 from sim.experiments import uncertainty as sampling
-from sim.experiments.estimate import check_events
 from sim.experiments.outputs import SHARES
 from sim.experiments.sensitivity import Method
 from sim.scenario import Scenario, load
@@ -249,10 +248,16 @@ def draws(
         Some draws failed; the error names them.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    check_events([chosen], force=force)
     if out is None:
         found = sampling.uncertainty(
-            chosen, draws, seed=seed, replications=replications, workers=workers, cluster=cluster, progress=progress
+            chosen,
+            draws,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            cluster=cluster,
+            force=force,
+            progress=progress,
         )
     else:
         found = sampling.uncertainty_to_folder(
@@ -308,7 +313,6 @@ def sensitivity(
         As for ``sim.draws``; also for outputs that are none.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
-    check_events([chosen], force=force)
     if out is None:
         found = sensing.sensitivity(
             chosen,
@@ -319,6 +323,7 @@ def sensitivity(
             replications=replications,
             workers=workers,
             cluster=cluster,
+            force=force,
             progress=progress,
         )
     else:

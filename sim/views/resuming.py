@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim.experiments.calibration.targets import targets_in
+from sim.experiments.estimate import check_events
 from sim.experiments.folders import Command, Verb, command_of
 from sim.experiments.replications import Settings
 from sim.experiments.until import Watch, precision_of
@@ -75,6 +76,7 @@ def finish(command: Command, out: Path, *, workers: int | None, cluster: str | N
     """Make a command again; its finished tasks are taken up."""
     first, force, asked = command.scenarios[0], command.force, command.settings
     if command.verb == "run":
+        check_events([first], force=force)
         settings = Settings(asked["seed"], asked["replications"], asked["engine"], asked["histories"])
         watch = None
         if asked["until"] is not None:

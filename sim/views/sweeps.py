@@ -23,7 +23,6 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from sim.experiments.estimate import check_events
 from sim.experiments.sweep import Swept, run_sweep, sweep_points, sweep_to_folder, what_to_vary
 from sim.scenario import Scenario, load
 from sim.views.curves import Floats
@@ -322,8 +321,6 @@ def sweep(
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(scenario)
     vary, samples = what_to_vary(chosen, vary, samples)
-    if not force:
-        check_events(point.scenario for point in sweep_points(chosen, vary, samples=samples, seed=seed))
     if out is None:
         found = run_sweep(
             chosen,
@@ -333,6 +330,7 @@ def sweep(
             replications=replications,
             workers=workers,
             cluster=cluster,
+            force=force,
             progress=progress,
         )
     else:

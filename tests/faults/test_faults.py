@@ -183,11 +183,53 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     assert "is not a folder" in one_line(command(*RUN, "--out", str(tmp_path / "file" / "x")), 2)
 
 
-def test_nowhere_to_keep_machine_code() -> None:
-    """Numba's refusal in our words, with a way on."""
-    nowhere = "from numba.core import caching; caching.CacheImpl._locator_classes = []; "
-    told = one_line(command(*RUN, "--out", "/tmp/never", entry=nowhere + ENTRY), 1)
+LIBRARY = "import sys, sim; from sim.model import jit; sim.run(sys.argv[2]); print(jit._CACHE)"
+UNWRITABLE = """
+import pathlib, tempfile
+made = tempfile.TemporaryFile
+def refuse(*arguments, dir=None, **others):
+    if any(part in str(dir) for part in {refused!r}):
+        raise PermissionError(13, "Permission denied", str(dir))
+    return made(*arguments, dir=dir, **others)
+tempfile.TemporaryFile = refuse
+"""
+
+
+def test_named_folder_for_machine_code_takes_no_files(tmp_path: Path) -> None:
+    """In our words, with a way on: at the command line, and as an error of the library."""
+    (tmp_path / "file").touch()
+    named = {"NUMBA_CACHE_DIR": str(tmp_path / "file")}
+    told = one_line(command(*RUN, "--out", str(tmp_path / "x"), **named), 1)
+    assert told.startswith("failed: machine code cannot be kept in")
     assert "NUMBA_CACHE_DIR=" in told
+    raised = command(*RUN, entry=LIBRARY, **named).stderr
+    assert "sim.errors.RunError: machine code cannot be kept in" in raised
+
+
+def test_nowhere_to_keep_machine_code(tmp_path: Path) -> None:
+    nowhere = UNWRITABLE.format(refused=("kernels-",)) + ENTRY
+    told = one_line(command(*RUN, "--out", str(tmp_path / "x"), entry=nowhere), 1)
+    assert told.startswith("failed: machine code can be kept nowhere")
+    assert "NUMBA_CACHE_DIR=" in told
+
+
+def test_package_and_home_take_no_files(tmp_path: Path) -> None:
+    """Machine code goes into a part of the temporary folder that is this user's alone; one that others can write is passed by."""
+    (tmp_path / "home").touch()
+    (tmp_path / "temporary").mkdir()
+    places = {"TMPDIR": str(tmp_path / "temporary"), "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""}
+    elsewhere = UNWRITABLE.format(refused=("__pycache__",)) + LIBRARY
+    done = command(*RUN, entry=elsewhere, **places)
+    assert done.returncode == 0, done.stderr
+    kept = Path(done.stdout.strip()).parent
+    assert kept.parent == tmp_path / "temporary"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert list(kept.rglob("*.nbc"))
+    kept.chmod(0o777)
+    place = "import sys; from sim.model import jit; print(jit._CACHE)"
+    other = command(*RUN, entry=UNWRITABLE.format(refused=("__pycache__",)) + place, **places).stdout.strip()
+    assert Path(other).parent != kept
+    assert not Path(other).exists()  # it was this process's own, and went with it
 
 
 def test_no_home(tmp_path: Path) -> None:

@@ -1,36 +1,65 @@
-"""Hypothesis strategies from the JSON Schema of scenario files: what an editor would let pass, with some values that it would not."""
+"""Hypothesis strategies from the JSON Schema of scenario files: what an editor would let pass, with some values that it would not.
+
+What fits the schema is seldom a scenario, since no schema can say that a name must exist or that chances add up. So a third of the cases are as the
+schema gives them, odd values among them; in the others names and sums are put right (`coherent`), and in half of those one value is then spoilt.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from random import Random
 from typing import Any
 
+from coherent import coherent
 from hypothesis import strategies as st
 from mutations import NAMES, ODD
 
 from sim.scenario import json_schema
 
 Schema = dict[str, Any]
-FEW = ("a", "b", "banned", "minor")
+FEW = ("a", "b", "banned", "minor", "é 2")
 """Names of all sorts: few, so that they are often those of something."""
+ANYTHING = (1, "1 day", "50%", True, {}, [], "a", {"low": 1, "best": 2, "high": 3})
+HUGE = 2**70
 
 
 def scenarios() -> st.SearchStrategy[Any]:
     """Whole scenarios and what-ifs, as plain values."""
     schema = json_schema()
-    made = _Strategies(schema["$defs"])
-    return st.one_of(made.of(schema["else"]), made.of(schema["else"]), made.of(schema["then"]))
+    wild, tame = (_Strategies(schema["$defs"], odd=odd) for odd in (True, False))
+    whole, what_if = schema["else"], schema["then"]
+    right = st.one_of(tame.of(whole), tame.of(whole), tame.of(what_if)).map(coherent)
+    dice = st.randoms(use_true_random=False)
+    return st.one_of(st.one_of(wild.of(whole), wild.of(whole), wild.of(what_if)), right, st.builds(spoilt, right, dice))
+
+
+def spoilt(values: Any, rng: Random) -> Any:
+    """Values with one of them replaced by an odd one, in place."""
+    place, key = rng.choice(list(_places(values)))
+    place[key] = rng.choice(ODD)
+    return values
+
+
+def _places(values: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in nested values at which something stands."""
+    for key in list(values) if isinstance(values, dict) else range(len(values)):
+        yield values, key
+        if isinstance(values[key], (dict, list)):
+            yield from _places(values[key])
 
 
 class _Strategies:
     """A strategy for each definition, made once."""
 
-    def __init__(self, definitions: Schema) -> None:
-        self.definitions = definitions
+    def __init__(self, definitions: Schema, *, odd: bool) -> None:
+        self.definitions, self.odd = definitions, odd
         self.known: dict[str, st.SearchStrategy[Any]] = {}
 
     def of(self, schema: Schema) -> st.SearchStrategy[Any]:
-        """What fits a schema, and one time in forty something else."""
+        """What fits a schema; if it may be odd, one time in forty something else."""
         fitting = self._fitting(schema)
+        if not self.odd:
+            return fitting
         return st.integers(0, 39).flatmap(lambda die: st.sampled_from(ODD) if die == 0 else fitting)
 
     def _fitting(self, schema: Schema) -> st.SearchStrategy[Any]:
@@ -62,10 +91,10 @@ class _Strategies:
             return st.fixed_dictionaries({**always, **optional}).map(
                 lambda found: {key: value for key, value in found.items() if value is not None}
             )
-        more = schema.get("additionalProperties")
+        more = next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties"))
         values = self.of(more) if isinstance(more, dict) else self._any({})
         keys = st.sampled_from(FEW) if isinstance(more, dict) else st.sampled_from(("desks.a.reviewers", *NAMES))
-        return st.dictionaries(keys, values, min_size=schema.get("minProperties", 0), max_size=2)
+        return st.dictionaries(keys, values, min_size=schema.get("minProperties", 0), max_size=3)
 
     def _array(self, schema: Schema) -> st.SearchStrategy[Any]:
         return st.lists(self.of(schema.get("items", {})), min_size=min(3, schema.get("minItems", 0)), max_size=3)
@@ -73,15 +102,18 @@ class _Strategies:
     def _string(self, schema: Schema) -> st.SearchStrategy[Any]:
         if "examples" in schema:
             written = st.sampled_from(schema["examples"])
-            return st.one_of(written, st.from_regex(schema["pattern"])) if "pattern" in schema else written
+            wild = self.odd and "pattern" in schema
+            return st.one_of(written, st.from_regex(schema["pattern"])) if wild else written
         return st.sampled_from(FEW)
 
     def _integer(self, schema: Schema) -> st.SearchStrategy[Any]:
         least = schema.get("minimum", 0)
-        return st.integers(least, min(schema.get("maximum", 2**70), least + 20)) | st.integers(-(2**70), 2**70)
+        near = st.integers(least, min(schema.get("maximum", HUGE), least + 20))
+        return near | st.integers(-HUGE, HUGE) if self.odd else near
 
     def _number(self, schema: Schema) -> st.SearchStrategy[Any]:
-        return st.sampled_from((0, 0.5, 1)) | st.floats()
+        plain = st.sampled_from([number for number in (0, 0.5, 1) if number > schema.get("exclusiveMinimum", -1)])
+        return plain | st.floats() if self.odd else plain
 
     def _boolean(self, schema: Schema) -> st.SearchStrategy[Any]:
         return st.booleans()
@@ -90,4 +122,4 @@ class _Strategies:
         return st.none()
 
     def _any(self, schema: Schema) -> st.SearchStrategy[Any]:
-        return st.sampled_from((1, "1 day", "50%", True, {}, [], "a", {"low": 1, "best": 2, "high": 3}))
+        return st.sampled_from(ANYTHING)

@@ -3,7 +3,8 @@
     python tests/fuzz/worker.py FAMILY FIRST LAST      cases from FIRST to before LAST
     python tests/fuzz/worker.py FAMILY --only NUMBER   one case, shown
 
-Families: bytes, lines, tree (`mutations`), schema (`from_schema`), histories, targets, observed (`tables`).
+Families: bytes, lines, tree (`mutations`), schema (`from_schema`), histories, targets, observed (`tables`). Cases of `schema` are made by hypothesis
+and have no number of their own: one that fails is told with its text.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ SECONDS = 2.0
 WHOLE = ("the file is empty", "is too long", "has no rows", "is empty", "cannot be read", "is not YAML", "holds")
 """How faults begin that are about a file as a whole, and so about no line."""
 MOST_RUNS = 30
+BATCH = 1_000
+"""Cases that hypothesis makes at a time: it keeps all that it made."""
 
 
 def peak_mebibytes() -> float:
@@ -134,7 +137,7 @@ class Report:
             found = check_table(self.family, made, folder) if self.family in SEEDS else check_scenario(made)
         except Exception:
             found = None
-            self.failures.append(f"{self.family} {number}: {traceback.format_exc(limit=-6)}")
+            self._failed(f"{number}", made)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         self.slowest = max(self.slowest, time.process_time() - began)
@@ -142,16 +145,21 @@ class Report:
             return
         self.valid += 1
         if isinstance(found, Scenario) and self.valid % 5 == 0:
-            self._look_closer(number, found)
+            self._look_closer(number, made, found)
 
-    def _look_closer(self, number: int, scenario: Scenario) -> None:
+    def _failed(self, told: str, made: Any) -> None:
+        """Keep what is being handled, and the text of a case that cannot be made from its number."""
+        text = made.decode() if self.family == "schema" else ""
+        self.failures.append(f"{self.family} {told}: {traceback.format_exc(limit=-6)}{text}")
+
+    def _look_closer(self, number: int, made: Any, scenario: Scenario) -> None:
         """Hold the resolved text to the scenario, and run it if that is quick."""
         try:
             assert loads(scenario.resolved_yaml()) == scenario, "the resolved text says something else"
             if self.ran < MOST_RUNS:
                 self.ran += run_if_small(scenario)
         except Exception:
-            self.failures.append(f"{self.family} {number}, closer: {traceback.format_exc(limit=-6)}")
+            self._failed(f"{number}, closer", made)
 
     def told(self) -> dict[str, Any]:
         memory = peak_mebibytes()
@@ -161,24 +169,26 @@ class Report:
 SEEDS: dict[str, tuple[str, ...]] = {"histories": HISTORIES, "targets": TARGETS, "observed": observed()}
 
 
-def from_schema(report: Report, first: int, count: int, folder: Path) -> None:
-    """Cases by hypothesis."""
+def from_schema(report: Report, first: int, last: int, folder: Path) -> None:
+    """Cases by hypothesis, a batch at a time."""
     from from_schema import scenarios
     from hypothesis import HealthCheck, Phase, given, seed, settings
 
-    @seed(first)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(scenarios())
-    def do(values: Any) -> None:
-        report.do(report.cases, json.dumps(values, indent=1).encode(), folder)
+    for begins in range(first, last, BATCH):
 
-    do()
+        @seed(begins)
+        @settings(
+            max_examples=min(BATCH, last - begins),
+            database=None,
+            deadline=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(scenarios())
+        def do(values: Any) -> None:
+            report.do(first + report.cases, json.dumps(values, indent=1, ensure_ascii=False).encode(), folder)
+
+        do()
 
 
 def make(family: str, number: int) -> Any:
@@ -196,7 +206,7 @@ def main() -> None:
             print(made.decode("utf-8", "backslashreplace") if isinstance(made, bytes) else made)
             report.do(int(arguments[1]), made, folder)
         elif family == "schema":
-            from_schema(report, int(arguments[0]), int(arguments[1]) - int(arguments[0]), folder)
+            from_schema(report, int(arguments[0]), int(arguments[1]), folder)
         else:
             assert family in SEEDS or family in FAMILIES
             for number in range(int(arguments[0]), int(arguments[1])):

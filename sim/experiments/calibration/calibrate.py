@@ -25,6 +25,7 @@ from sim.experiments.calibration.objective import Aim, Axis, Fit, Simulator, cha
 from sim.experiments.calibration.profiles import Profile, profile_of, sentences, walk_all
 from sim.experiments.calibration.tables import fit_sentences, parameter_table, profile_table, target_table
 from sim.experiments.calibration.targets import Target, as_text
+from sim.experiments.estimate import busiest, check_events
 from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.outputs import SHARES
 from sim.experiments.points import Floats, Point, ranges_of
@@ -156,6 +157,7 @@ def calibrate(
     workers: int | None = None,
     cluster: str | None = None,
     folder: Path | None = None,
+    force: bool = False,
     progress: Progress = lambda share: None,
 ) -> Calibrated:
     """Fit ranges of a scenario to targets.
@@ -176,9 +178,13 @@ def calibrate(
         As for `sim.experiments.work.run_tasks`.
     folder
         Where finished runs are kept, so that a calibration that was stopped goes on.
+    force
+        Run it even if it may make more events than `sim.experiments.estimate.LIMIT` somewhere in the ranges.
 
     Raises
     ------
+    TooManyEventsError
+        It may, and is not forced.
     ScenarioError
         The scenario has no ranges, a path is not that of one, or `scale` does not suit what is fitted.
     RunError
@@ -193,6 +199,8 @@ def calibrate(
     if scale is not None:
         _check_scaled(axes, targets)
     run = scenario if scale is None else scenario.scaled(scale)
+    if not force:
+        check_events([run, busiest(run, [axis.path for axis in axes])])
     outputs = tuple(target.output for target in targets)
     simulator = Simulator(run, axes, outputs, seed, replications, folder, engine, cluster)
     best, aim, blurred = _search(simulator, targets, starts, workers, lambda share: progress(0.4 * share))
@@ -341,6 +349,7 @@ def calibrate_to_folder(
             workers=workers,
             cluster=cluster,
             folder=tasks,
+            force=force,
             progress=progress,
         )
 

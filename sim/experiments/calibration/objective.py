@@ -154,7 +154,11 @@ class Simulator:
         points = [self.point(row) for row in units]
         found = np.empty((len(points), len(self.outputs)))
         options: dict[str, Any] = {"engine": self.engine, "workers": workers, "cluster": self.cluster}
-        options |= {"folder": self.folder, "progress": progress}
+        options |= {
+            "folder": self.folder,
+            "force": True,
+            "progress": progress,
+        }  # how many events there may be was told before
         for place, outcomes in outcomes_at(points, self.seed, self.replications, **options):
             found[place] = [np.mean([output.of(outcome) for outcome in outcomes]) for output in self.outputs]
         return self._checked(found, [point.name for point in points])
@@ -169,6 +173,7 @@ class Simulator:
             workers=workers,
             cluster=self.cluster,
             folder=self.folder,
+            force=True,
         )
         outcomes = next(done)[1]
         found = np.array([[output.of(outcome) for output in self.outputs] for outcome in outcomes])

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sim.errors import Fault, ResultsError, ScenarioError
+from sim.experiments.estimate import check_events
 from sim.experiments.fitting.before import split_by_stay, splits_by_stay
 from sim.experiments.fitting.exits import ExitFit, fit_exits
 from sim.experiments.fitting.reading import Histories, read_histories
@@ -144,6 +145,7 @@ def fit_histories(
     end: str | None = None,
     bans: Sequence[str] = (),
     seed: int = 0,
+    force: bool = False,
     progress: Progress = lambda share: None,
 ) -> Fit:
     """Fit a ladder to histories.
@@ -160,11 +162,15 @@ def fit_histories(
         States of the file that count as a ban.
     seed
         Of the run of the fitted scenario.
+    force
+        Run it even if it may make more events than `sim.experiments.estimate.LIMIT`.
     progress
         Told the share that is done.
 
     Raises
     ------
+    TooManyEventsError
+        It may, and is not forced.
     ScenarioError
         The file has faults, or an option names a state that it has not.
     """
@@ -181,6 +187,7 @@ def fit_histories(
     source = f"{file.name}: {histories.rows - histories.later:,} rows of {accounts:,} accounts, fitted with `fit`"
     text = scenario_text(histories, visits, exits, bans, source)
     scenario = loads(text, name=histories.name)
+    check_events([scenario], force=force)
     occupancy = compare_occupancy(histories, visits, scenario, seed)
     progress(1.0)
     return Fit(histories, visits, exits, scenario, text, occupancy, time.perf_counter() - began)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sim.experiments.compare import Compared, compare_scenarios
+from sim.experiments.estimate import check_events
 from sim.experiments.replications import Collected, Settings, run_in_memory
 from sim.scenario import Scenario
 from sim.views.app.sample import Sample, check_size, sample
@@ -63,13 +64,14 @@ def draw(base: Scenario, other: Scenario, seed: int, progress: Progress, *, most
     Raises
     ------
     ScenarioError
-        They are too large for the app (`sim.views.app.sample.check_size`).
+        They are too large for the app (`sim.views.app.sample.check_size`), or would make more events than `sim.experiments.estimate.LIMIT`.
     """
     for scenario in (base, other):
         check_size(scenario)
     total = sum(segment.accounts for segment in base.spec.segments.values())
     part = Sample({}, total, total, True) if most is None else sample(base, other, most)
     a, b = (scenario.with_values(part.changes) if part.changes else scenario for scenario in (base, other))
+    check_events((a, b), otherwise="use `enforcement-sim run` with --force")
     settings = Settings(seed)
     first = run_in_memory(a, settings, lambda share: progress(0.25 * share))
     second = run_in_memory(b, settings, lambda share: progress(0.25 + 0.25 * share))
