@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -17,3 +19,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kills", type=int, default=12, help="kills at random moments in tests/experiments/test_resume.py"
     )
     parser.addoption("--fuzz-cases", type=int, default=20_000, help="spoilt scenario files for tests/fuzz")
+
+
+@pytest.fixture(scope="session", autouse=os.environ.get("NUMBA_DISABLE_JIT") == "1")
+def _small_blocks() -> None:
+    """Without Numba a draw takes microseconds: have fewer of them made for accounts that are not there. Blocks show in no number."""
+    from sim.engines import compiled
+
+    compiled.BLOCK = 32

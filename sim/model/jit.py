@@ -6,6 +6,9 @@ references to two dozen tables at each small function made a run eight times slo
 
 ``ndtri`` (the inverse of the normal distribution function) is SciPy's own compiled routine, called from compiled code by its address: the symbol
 is registered under a fixed name so that functions that call it can still be cached.
+
+With ``NUMBA_DISABLE_JIT=1``, Numba's own switch, nothing is compiled: each name of this module then has its meaning in Python
+(`sim.model.interpreted`), and the numbers are the same.
 """
 
 from __future__ import annotations
@@ -29,8 +32,11 @@ from numba.core import config as _numba_config
 from numba.extending import get_cython_function_address, intrinsic
 
 from sim.errors import RunError
+from sim.model import interpreted
 
 config = cast(Any, _numba_config)
+IS_INTERPRETED = bool(config.DISABLE_JIT)
+"""Whether Numba is switched off, so that Python itself runs what would be compiled."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 """A NumPy array; its shape and type stand where it is made."""
@@ -128,7 +134,7 @@ def _own_cache() -> Iterator[None]:
 
 def is_compiled_before() -> bool:
     """Whether machine code of these very sources is on disk already; if not, the first run compiles."""
-    return any(_CACHE.rglob("*.nbc"))
+    return IS_INTERPRETED or any(_CACHE.rglob("*.nbc"))
 
 
 LONGEST = 2**61
@@ -139,12 +145,16 @@ _SETTINGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy
 
 def compiled(function: Function) -> Function:
     """Compile a function with the package's settings (lazily, at its first call). It must not make arrays: its caller does."""
+    if IS_INTERPRETED:
+        return interpreted.in_python(function)
     with _own_cache():
         return cast(Function, numba.njit(**_SETTINGS)(function))
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function and have the machine-code optimiser expand it where it is called."""
+    if IS_INTERPRETED:
+        return interpreted.in_python(function)
     with _own_cache():
         return cast(Function, numba.njit(forceinline=True, **_SETTINGS)(function))
 
@@ -152,6 +162,10 @@ def inlined(function: Function) -> Function:
 def _scipy_ndtri() -> Callable[[float], float]:
     import llvmlite.binding
 
+    if IS_INTERPRETED:
+        from scipy.special import ndtri as scipy_ndtri
+
+        return cast(Callable[[float], float], scipy_ndtri)
     address = get_cython_function_address("scipy.special.cython_special", "ndtri")
     llvmlite.binding.add_symbol("enforcement_sim_ndtri", address)
     external = numba.types.ExternalFunction("enforcement_sim_ndtri", numba.types.float64(numba.types.float64))
@@ -162,31 +176,31 @@ ndtri = _scipy_ndtri()
 """Inverse of the standard normal distribution function (SciPy's), callable from compiled functions."""
 
 
-def _instruction(emit: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of compiled code for which Python has no word: `emit` gets the LLVM builder."""
-    return cast(Callable[..., Any], intrinsic(emit))
+def _instruction(meaning: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A function of compiled code for which Python has no word: what is decorated gets the LLVM builder; `meaning` is the same in Python."""
+    return lambda emit: meaning if IS_INTERPRETED else cast(Callable[..., Any], intrinsic(emit))
 
 
-@_instruction
+@_instruction(interpreted.fma)
 def fma(context: Any, a: Any, b: Any, c: Any) -> Any:
     """``a * b + c``, rounded once."""
     double = numba.float64
     return double(double, double, double), lambda _, builder, signature, values: builder.fma(*values)
 
 
-@_instruction
+@_instruction(interpreted.bits_of)
 def bits_of(context: Any, number: Any) -> Any:
     """The 64 bits of a float64, as int64."""
     return numba.int64(numba.float64), lambda _, builder, signature, values: builder.bitcast(values[0], ir.IntType(64))
 
 
-@_instruction
+@_instruction(interpreted.number_of)
 def number_of(context: Any, bits: Any) -> Any:
     """The float64 that has these 64 bits."""
     return numba.float64(numba.int64), lambda _, builder, signature, values: builder.bitcast(values[0], ir.DoubleType())
 
 
-@_instruction
+@_instruction(interpreted.use_widest_vectors)
 def use_widest_vectors(context: Any) -> Any:
     """Let the function that calls this use the widest vectors of the processor.
 
@@ -208,6 +222,8 @@ def entry_point(function: Callable[..., Any], *arguments: object) -> Callable[..
     Calling it skips the look-up of types that a call of `function` makes each time, four fifths of the cost of a short call. It must be called
     with arguments of the same types, by position.
     """
+    if IS_INTERPRETED:
+        return function
     type_of = cast(Callable[[object], Any], numba.typeof)
     signature = tuple(type_of(argument) for argument in arguments)
     dispatcher = cast(Any, function)

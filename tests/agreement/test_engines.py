@@ -162,6 +162,7 @@ def test_detection_only_adds() -> None:
     assert len(high) > len(low)
 
 
+@pytest.mark.machine_code
 def test_detection_is_never_later() -> None:
     """Promise 4, in 40 random scenarios: half of what went unseen being seen never delays the first detection of an account.
 
@@ -203,6 +204,7 @@ def _first_decisions(scenario: Scenario, seed: int) -> dict[tuple[str, int], int
     shard=st.integers(1, 40),
     threads=st.integers(1, 3),
 )
+@pytest.mark.machine_code
 def test_any_scenario(scenario: dict[str, object], seed: int, replication: int, shard: int, threads: int) -> None:
     """Whatever scenario, seed, replication, shards and threads Hypothesis thinks of: all three simulators agree."""
     codes = compile_text(as_yaml(scenario))
@@ -213,6 +215,7 @@ def test_any_scenario(scenario: dict[str, object], seed: int, replication: int, 
     assert same_tally(tally, other) == []
 
 
+@pytest.mark.machine_code
 def test_all_accounts_of_the_platform() -> None:
     """In a run of all 1.1 billion accounts, the first 1,000 of each segment live as in a run of SimPy over those accounts alone."""
     whole = load("wechat_2022")
@@ -233,6 +236,7 @@ def test_all_accounts_of_the_platform() -> None:
     assert len(small) > 3500
 
 
+@pytest.mark.machine_code
 def test_draws_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test of the tests: on the benchmark ladder draws are made ahead, of exits too, and nothing shows of it."""
     planned: list[np.ndarray] = []

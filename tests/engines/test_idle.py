@@ -78,6 +78,7 @@ def both(codes: Codes, seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Tall
         return quick, run(codes, seed)
 
 
+@pytest.mark.machine_code
 def test_quiet_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """All three kinds of test at work: violations over phases, exits with and without chance, orders by share and count."""
     codes = compile_text(as_yaml(QUIET))
@@ -98,6 +99,7 @@ def candidates(law: Tables, segment: int) -> int:
     return accounts - idle
 
 
+@pytest.mark.machine_code
 def test_most_of_a_quiet_segment_is_not_lived() -> None:
     """The tests are worth their words: candidates are few, and few of them are idle after all."""
     codes = compile_text(as_yaml(QUIET))
@@ -118,6 +120,7 @@ def test_golden(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("batch", range(4))
+@pytest.mark.machine_code
 def test_random_scenarios(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random scenarios whose rates are cut, so that many accounts are idle."""
     told = 0
@@ -148,6 +151,7 @@ def test_random_scenarios(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["propensity", "audience", "joins", "restart"],
 )
+@pytest.mark.machine_code
 def test_what_cannot_be_told_is_lived(change: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments with more to look at than single draws are lived, account by account, and come out the same."""
     codes = compile_text(load_quiet(change))

@@ -60,6 +60,7 @@ class Watched:
 
 
 @every_engine
+@pytest.mark.machine_code
 def test_log_of_joins_has_room(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Accounts to which nothing happens log one row each, their joining: many of them fill the log too."""
     codes = ladder(3000, "1 day", **{"violations.violation.rate.accounts": "0.001 per year"})
@@ -70,6 +71,7 @@ def test_log_of_joins_has_room(engine: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @every_engine
+@pytest.mark.machine_code
 def test_log_of_a_busy_ladder_has_room(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle and busy accounts in turn: every move is handed on, once."""
     codes = ladder(3000, "30 days")
@@ -97,6 +99,7 @@ def test_small_log_hands_on_the_golden_events(name: str, engine: str, monkeypatc
     assert np.array_equal(watched.events, events)
 
 
+@pytest.mark.machine_code
 def test_histories_of_more_accounts_than_the_log_has_rows() -> None:
     """At its real size, on several threads: 70,000 accounts, every move kept."""
     codes = ladder(70_000, "20 days")
@@ -211,6 +214,7 @@ def test_accounts_before_a_desk_in_small_portions(kept: int, monkeypatch: pytest
     assert np.array_equal(rows, events)
 
 
+@pytest.mark.machine_code
 def test_pauses_do_not_show() -> None:
     """One shard of more busy accounts than a thread lives at a stretch, and many small ones, count the same."""
     codes = ladder(100_000, "10 days", **{"violations.violation.rate.accounts": "0.2 per day"})
@@ -223,6 +227,7 @@ def test_pauses_do_not_show() -> None:
     assert counted[0].moves[:, :, 1:].sum() > 2 * compiled.BUSY_PER_CALL
 
 
+@pytest.mark.machine_code
 def test_a_long_merge_looks_up_from_its_work() -> None:
     """Progress is told within the merge; it rises to 1 and never falls."""
     scenario = load(TESTS / "benchmarks" / "desk.yaml").with_values({"segments.accounts.accounts": 40_000})

@@ -50,6 +50,8 @@ def command(
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    if limit is not None:  # a measurement of coverage could not be written either, and would say so
+        environment = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, "-c", entry, *arguments, "--quiet"],
         capture_output=True,

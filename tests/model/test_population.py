@@ -26,7 +26,7 @@ def sorted_draws(seed: int, accounts: int) -> list[tuple[float, int]]:
     return sorted((uniform(mine, SEGMENT, account, DRAW, 0), account) for account in range(accounts))
 
 
-@pytest.mark.parametrize("accounts", [1, 2, 3, 10, 257, 20_000])
+@pytest.mark.parametrize("accounts", [1, 2, 3, 10, 257, pytest.param(20_000, marks=pytest.mark.machine_code)])
 def test_cutoff_equals_a_full_sort(accounts: int) -> None:
     """The last account hit is that of a sort of the whole segment, at every size of order."""
     for seed in range(3):
@@ -35,6 +35,7 @@ def test_cutoff_equals_a_full_sort(accounts: int) -> None:
             assert cutoff(key(seed, 0), SEGMENT, accounts, DRAW, count) == draws[count - 1]
 
 
+@pytest.mark.machine_code
 def test_cutoff_of_a_large_segment() -> None:
     """A few accounts of a million: the pass over all of them keeps only a few draws."""
     draw, account = cutoff(key(1, 0), SEGMENT, 1_000_000, DRAW, 8)
