@@ -33,6 +33,7 @@ from sim.experiments.flips import EXAMPLES, FLIPS, Logged, Pairs, Words, example
 from sim.experiments.folders import manifest_of
 from sim.experiments.paired import Limits, Sample, account_limits
 from sim.experiments.replications import Engine, Progress, codes_of, engine_taken
+from sim.experiments.traffic import moves_of
 from sim.experiments.work import run_tasks, tasks_of
 from sim.model.jit import Array
 from sim.model.tables import keyed
@@ -76,6 +77,8 @@ class Compared:
         Histories side by side (`sim.experiments.flips.EXAMPLES`).
     lives
         How many accounts were compared one by one, how many lives part, how many end differently (`LIVES`).
+    transitions
+        Moves over the whole run of each scenario, A among them (`sim.experiments.traffic.MOVES`).
     manifest
         What it takes to make the same comparison again.
     """
@@ -87,12 +90,14 @@ class Compared:
     flips: pd.DataFrame
     examples: pd.DataFrame
     lives: pd.DataFrame
+    transitions: pd.DataFrame
     manifest: dict[str, Any]
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables by name."""
-        return {name: getattr(self, name) for name in ("differences", "curves", "flips", "examples", "lives")}
+        names = ("differences", "curves", "flips", "examples", "lives", "transitions")
+        return {name: getattr(self, name) for name in names}
 
     def variance_reduction(self, measure: str = "ban_rate", segment: str = "") -> float:
         """How many times narrower the limits of a measure are for the pairing, in the first comparison; NaN without limits."""
@@ -379,4 +384,5 @@ def _tables(
         "differences": pd.DataFrame(differences, columns=list(DIFFERENCES)),
         **tables,
         "lives": pd.DataFrame(lives, columns=list(LIVES)),
+        "transitions": pd.concat(map(_named, map(moves_of, outcomes), names), ignore_index=True),
     }

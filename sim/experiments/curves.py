@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,8 +145,9 @@ def sample_curves(sample: Sample, codes: Codes, curves: pd.DataFrame, joined: Ar
     pairs, grid = sample.pairs, codes.grid
     bans = [lives.first_bans(pairs.words) for lives in (pairs.a, pairs.b)]
     in_state = only_in_state(pairs, grid)
-    curves = curves.copy()
-    for measure, state, segment in curves[["measure", "state", "segment"]].drop_duplicates().itertuples(index=False):
+    lows, highs = (curves[limit].to_numpy(dtype=np.float64, copy=True) for limit in ("low", "high"))
+    blocks: Any = curves.groupby(["measure", "state", "segment"], sort=False).indices
+    for (measure, state, segment), rows in blocks.items():
         parts = sample.parts(segment)
         if not parts:
             continue
@@ -158,7 +160,5 @@ def sample_curves(sample: Sample, codes: Codes, curves: pd.DataFrame, joined: Ar
             number = pairs.words.states.index(state) if state else -1
             only_a, only_b = (each[numbers, number].sum(axis=0) for each in in_state)
         trials = joined[:, [codes.names.segments.index(name) for name in parts]].sum(axis=1)
-        low, high = paired_shares(only_a, only_b, trials)
-        rows = (curves["measure"] == measure) & (curves["segment"] == segment) & (curves["state"] == state)
-        curves.loc[rows, "low"], curves.loc[rows, "high"] = low, high
-    return curves
+        lows[rows], highs[rows] = paired_shares(only_a, only_b, trials)
+    return curves.assign(low=lows, high=highs)

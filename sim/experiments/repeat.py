@@ -61,19 +61,17 @@ def _sweep(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) ->
         ]
     else:
         points = latin_hypercube(scenario, index(told["points"]), settings["seed"])
-    return {"sweep": run_sweep(scenario, points, is_grid=is_grid, **settings).table}
+    return run_sweep(scenario, points, is_grid=is_grid, **settings).tables
 
 
 def _uncertainty(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
-    found = uncertainty(stored.scenario, index(told["draws"]), **settings)
-    return {"uncertainty": found.table, "draws": found.points}
+    return uncertainty(stored.scenario, index(told["draws"]), **settings).tables
 
 
 def _sensitivity(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:
     outputs = [str(output) for output in told["outputs"]]
     options = {"method": told["method"], "samples": index(told["samples"]), **settings}
-    found = sensitivity(stored.scenario, outputs, **options)
-    return {"sensitivity": found.table, "swings": found.swings}
+    return sensitivity(stored.scenario, outputs, **options).tables
 
 
 def _calibrate(told: Mapping[str, Any], stored: Stored, settings: dict[str, Any]) -> Tables:

@@ -32,6 +32,7 @@ from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.outputs import outputs_of
 from sim.experiments.points import Floats, Point, outcomes_at, points_at, ranges_of, without_sweep
 from sim.experiments.replications import Engine, engine_taken
+from sim.experiments.traffic import Traffic
 from sim.results.placing import check_target
 from sim.scenario import Scenario
 from sim.scenario.quantities import MAX_POINTS
@@ -61,6 +62,8 @@ class Sensitivity:
         ``output, path, low_value, high_value, at_low, at_high, at_best``: the output with this range at either end, the others at their best.
     sentences
         What must be said about indices: which cannot be told from zero, which are negative by chance.
+    traffic
+        Moves between states, of all accounts: mean, least and most over all points (`sim.experiments.traffic.TRAFFIC`).
     manifest
         What it takes to make the same analysis again.
     """
@@ -75,7 +78,13 @@ class Sensitivity:
     table: pd.DataFrame = field(repr=False)
     swings: pd.DataFrame = field(repr=False)
     sentences: tuple[str, ...]
+    traffic: pd.DataFrame = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {"sensitivity": self.table, "swings": self.swings, "traffic": self.traffic}
 
     def indices(self, output: str, index: str) -> pd.DataFrame:
         """One index of one output, a row for each range."""
@@ -203,7 +212,7 @@ def sensitivity(
     quantiles = _sampled(method, len(paths), samples, seed)
     swings = _swing_points(scenario)
     points = [*swings, *points_at(scenario, quantiles)]
-    values = np.empty((len(points), len(asked)))
+    values, traffic = np.empty((len(points), len(asked))), Traffic()
     for place, found in outcomes_at(
         points,
         seed,
@@ -216,6 +225,7 @@ def sensitivity(
         progress=progress,
     ):
         values[place] = [np.mean([output.of(outcome) for outcome in found]) for output in asked]
+        traffic.add(found)
     table = _table([output.text for output in asked], paths, method, quantiles, values[len(swings) :], seed)
     swing_table = _swing_table([output.text for output in asked], swings, values[: len(swings)])
     settings = {
@@ -226,7 +236,7 @@ def sensitivity(
         "samples": samples,
         "outputs": [output.text for output in asked],
     }
-    tables = {"sensitivity": table, "swings": swing_table}
+    tables = {"sensitivity": table, "swings": swing_table, "traffic": traffic.table}
     return Sensitivity(
         scenario=scenario,
         method=method,
@@ -238,6 +248,7 @@ def sensitivity(
         table=table,
         swings=swing_table,
         sentences=tuple(sentences(table, samples)),
+        traffic=tables["traffic"],
         manifest=manifest_of("sensitivity", scenario, settings, tables, time.perf_counter() - began),
     )
 
@@ -320,6 +331,7 @@ def sensitivity_to_folder(
             force=force,
             progress=progress,
         )
-        tables = {"sensitivity": found.table, "swings": found.swings}
-        publish(out, found.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(found, folder))
+        publish(
+            out, found.manifest, scenario, found.tables, force=force, decorate=lambda folder: decorate(found, folder)
+        )
     return found

@@ -18,6 +18,7 @@ from sim.errors import Fault, ScenarioError
 from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.points import Point, grid, latin_hypercube, outcomes_at, whole
 from sim.experiments.replications import Engine, engine_taken
+from sim.experiments.traffic import Curves, Traffic
 from sim.results.placing import check_target
 from sim.results.summary import summarise
 from sim.scenario import Scenario
@@ -42,6 +43,10 @@ class Swept:
     table
         ``point`` (from 0), a column for each path, and the columns of a summary. Limits are over replications where there are several, else over
         accounts, where accounts never meet.
+    curves
+        Ban rate of all accounts over time at some points (`sim.experiments.traffic.CURVES`).
+    traffic
+        Moves between states, of all accounts: mean, least and most over the points (`sim.experiments.traffic.TRAFFIC`).
     manifest
         What it takes to make the same sweep again.
     """
@@ -52,7 +57,14 @@ class Swept:
     seed: int
     replications: int
     table: pd.DataFrame = field(repr=False)
+    curves: pd.DataFrame = field(repr=False)
+    traffic: pd.DataFrame = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {"sweep": self.table, "curves": self.curves, "traffic": self.traffic}
 
     def of(self, measure: str, segment: str | None = None, state: str = "") -> pd.DataFrame:
         """Rows of one measure, one for each point; of all accounts together if no segment is named.
@@ -151,6 +163,7 @@ def run_sweep(
     """
     began = time.perf_counter()
     parts: list[pd.DataFrame] = []
+    curves, traffic = Curves(len(points)), Traffic()
     done = outcomes_at(
         points,
         seed,
@@ -168,6 +181,8 @@ def run_sweep(
             part.insert(0, path, value)
         part.insert(0, "point", place)
         parts.append(part)
+        curves.add(place, found, points[place].scenario.spec)
+        traffic.add(found)
     table = pd.concat(parts, ignore_index=True)
     axes = {path: tuple(dict.fromkeys(point.values[path] for point in points)) for path in points[0].values}
     settings: dict[str, Any] = {
@@ -180,8 +195,9 @@ def run_sweep(
     }
     if is_grid:
         settings["values"] = {path: _values(points, path) for path in axes}
-    told = manifest_of("sweep", scenario, settings, {"sweep": table}, time.perf_counter() - began)
-    return Swept(scenario, axes, is_grid, seed, replications, table, told)
+    tables = {"sweep": table, "curves": curves.table, "traffic": traffic.table}
+    told = manifest_of("sweep", scenario, settings, tables, time.perf_counter() - began)
+    return Swept(scenario, axes, is_grid, seed, replications, table, tables["curves"], tables["traffic"], told)
 
 
 def _values(points: Sequence[Point], path: str) -> list[object]:
@@ -235,6 +251,7 @@ def sweep_to_folder(
             force=force,
             progress=progress,
         )
-        tables = {"sweep": swept.table}
-        publish(out, swept.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(swept, folder))
+        publish(
+            out, swept.manifest, scenario, swept.tables, force=force, decorate=lambda folder: decorate(swept, folder)
+        )
     return swept

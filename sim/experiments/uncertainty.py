@@ -26,6 +26,7 @@ from scipy.special import ndtri
 from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.points import Floats, latin_hypercube, outcomes_at, whole
 from sim.experiments.replications import Engine, engine_taken
+from sim.experiments.traffic import Traffic
 from sim.results.outcome import Outcome
 from sim.results.placing import check_target
 from sim.results.summary import Measure
@@ -135,6 +136,8 @@ class Uncertainty:
         Grid times, microseconds since `start`.
     chance_known
         Whether chance could be told apart.
+    traffic
+        Moves between states, of all accounts: mean, least and most over the draws (`sim.experiments.traffic.TRAFFIC`).
     manifest
         What it takes to make the same draws again.
     """
@@ -148,7 +151,13 @@ class Uncertainty:
     curves: Bands = field(repr=False)
     times: Sequence[int] = field(repr=False)
     chance_known: bool
+    traffic: pd.DataFrame = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {"uncertainty": self.table, "draws": self.points, "traffic": self.traffic}
 
     def sentence(self) -> str:
         """The ban rate of all accounts with both bands, in words."""
@@ -218,7 +227,7 @@ def uncertainty(
     chances: list[list[float]] = []
     rates: list[Floats] = []
     joined: list[Floats] = []
-    independent = True
+    independent, traffic = True, Traffic()
     for _, found in outcomes_at(
         points,
         seed,
@@ -231,6 +240,7 @@ def uncertainty(
         force=force,
         progress=progress,
     ):
+        traffic.add(found)
         names = names or list(found[0].measures)
         values.append([[float(outcome.measures[name].value) for name in names] for outcome in found])
         chances.append([_binomial(found[0], name) for name in names])
@@ -250,7 +260,7 @@ def uncertainty(
         "replications": replications,
         "engine": engine_taken(engine),
     }
-    tables = {"uncertainty": table, "draws": told}
+    tables = {"uncertainty": table, "draws": told, "traffic": traffic.table}
     return Uncertainty(
         scenario=scenario,
         draws=draws,
@@ -261,6 +271,7 @@ def uncertainty(
         curves=curves,
         times=grid_times(scenario, len(curves.value)),
         chance_known=independent or replications > 1,
+        traffic=tables["traffic"],
         manifest=manifest_of("uncertainty", scenario, settings, tables, time.perf_counter() - began),
     )
 
@@ -332,6 +343,7 @@ def uncertainty_to_folder(
             force=force,
             progress=progress,
         )
-        tables = {"uncertainty": found.table, "draws": found.points}
-        publish(out, found.manifest, scenario, tables, force=force, decorate=lambda folder: decorate(found, folder))
+        publish(
+            out, found.manifest, scenario, found.tables, force=force, decorate=lambda folder: decorate(found, folder)
+        )
     return found

@@ -6,6 +6,7 @@ import platform
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -28,6 +29,12 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """They are looked up once: that takes longer than a small run."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,16 @@ from sim.model.tables import is_coupled
 from sim.results.invariants import check
 from sim.results.summary import Measure, Value, measures
 from sim.results.tables import Codes, Counts
+
+
+class Moved(NamedTuple):
+    """Who moved and how; `from_state` is empty for accounts that joined."""
+
+    segment: str
+    from_state: str
+    to_state: str
+    cause: str
+    wrongful: bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class Outcome:
         Whether accounts never meet.
     checked
         How many numbers were compared for each of `sim.results.invariants.INVARIANTS`.
+    moves
+        How often each move was made over the whole run; those that never were are left out.
     """
 
     measures: dict[Measure, Value]
@@ -37,6 +50,7 @@ class Outcome:
     occupancy: Array
     independent: bool
     checked: dict[str, int] = field(default_factory=dict)
+    moves: dict[Moved, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text that `from_json` reads back to the same."""
@@ -46,6 +60,7 @@ class Outcome:
             "occupancy": self.occupancy.tolist(),
             "independent": self.independent,
             "checked": self.checked,
+            "moves": [[*moved, count] for moved, count in self.moves.items()],
         }
         return json.dumps(told)
 
@@ -55,7 +70,20 @@ class Outcome:
         told = json.loads(text)
         found = {Measure(*row[:4]): Value(*row[4:]) for row in told["measures"]}
         bans, occupancy = np.array(told["bans"]), np.array(told["occupancy"])
-        return Outcome(found, bans, occupancy, told["independent"], told["checked"])
+        moves = {Moved(*row[:5]): row[5] for row in told["moves"]}
+        return Outcome(found, bans, occupancy, told["independent"], told["checked"], moves)
+
+
+def _moves(counts: Counts, codes: Codes) -> dict[Moved, int]:
+    """Moves over the whole run by segment, move and mark."""
+    made, names = counts.tally.moves.sum(axis=0), codes.names
+    found = {}
+    for segment, move, wrongful in zip(*(place.tolist() for place in np.nonzero(made)), strict=True):
+        origin, to, cause = names.moves[move]
+        source = names.states[origin] if origin >= 0 else ""
+        moved = Moved(names.segments[segment], source, names.states[to], cause, wrongful == 1)
+        found[moved] = int(made[segment, move, wrongful])
+    return found
 
 
 def outcome_of(counts: Counts, codes: Codes) -> Outcome:
@@ -73,4 +101,5 @@ def outcome_of(counts: Counts, codes: Codes) -> Outcome:
         bans=counts.bans,
         occupancy=counts.occupancy,
         independent=not is_coupled(codes.law),
+        moves=_moves(counts, codes),
     )

@@ -16,6 +16,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from altair import data_transformers
 from numpy.typing import NDArray
 
 from sim.views.curves import Floats
@@ -216,6 +217,13 @@ def line_chart(
     layers += _hover(wide, thin, labels, number_format)
     chart = alt.layer(*layers).add_params(*params)
     return dressed(chart.properties(width="container", height=height, description=described))
+
+
+def spec_of(chart: Any) -> dict[str, Any]:
+    """A chart as Vega-Lite, all rows under ``datasets``; it is not held to the schema, which takes longer than all else: tests do that."""
+    with data_transformers.enable("default", max_rows=None):  # a sweep may have more points than Altair's 5,000 rows
+        spec: dict[str, Any] = chart.to_dict(validate=False)
+    return spec
 
 
 def dressed(chart: Any) -> alt.LayerChart:

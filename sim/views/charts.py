@@ -210,14 +210,18 @@ def flows(
     return dressed(alt.layer(bars, told).properties(width="container", height=height, description=described))
 
 
-def _curve_lines(curves: pd.DataFrame, measure: str, scenario: str | None, parts: Sequence[str]) -> Lines:
+def _curve_lines(
+    curves: pd.DataFrame, measure: str, scenario: str | None, parts: Sequence[str], by: str = "segment"
+) -> Lines:
     """Curves of a comparison: `parts` are the columns of the middle and, if there are three, of the limits; beyond twelve the highest in A."""
     table = curves[curves["measure"] == measure]
     table = table[table["scenario"] == scenario] if scenario is not None else table
     table = table.assign(segment=table["segment"].fillna("").replace("", "all"))
-    wide = {part: table.pivot(index="time", columns="segment", values=part) for part in parts}
-    names = tuple(dict.fromkeys(table["segment"]))
-    ends = table[table["time"] == table["time"].max()].set_index("segment")["a"].reindex(list(names))
+    if by == "state":  # of all accounts together, which come first
+        table = table[table["segment"] == table["segment"].iloc[0]]
+    wide = {part: table.pivot(index="time", columns=by, values=part) for part in parts}
+    names = tuple(dict.fromkeys(table[by]))
+    ends = table[table["time"] == table["time"].max()].set_index(by)["a"].reindex(list(names))
     lead, _ = leading(names, ends.fillna(0.0).to_numpy(dtype=float))
     mean, *limits = (frame.reindex(columns=list(lead)).to_numpy(dtype=float) for frame in wide.values())
     low, high = limits or [np.full(mean.shape, np.nan)] * 2
@@ -240,6 +244,13 @@ def rates(
     of_a, of_b = (_curve_lines(curves, measure, scenario, (part,)) for part in ("a", "b"))
     told = {"described": "Rates of both scenarios over time, by segment", **options}
     return line_chart([of_a, of_b], "joined accounts ever banned", **told)
+
+
+def states(curves: pd.DataFrame, *, scenario: str | None = None, **options: Any) -> alt.LayerChart:
+    """Share of all accounts in each state in both scenarios: of a table `curves` of a comparison (`options` are those of `line_chart`)."""
+    of_a, of_b = (_curve_lines(curves, "occupancy_share", scenario, (part,), "state") for part in ("a", "b"))
+    told = {"described": "Shares of accounts in each state of both scenarios over time", **options}
+    return line_chart([of_a, of_b], "joined accounts in the state", **told)
 
 
 def sweep_line(rows: pd.DataFrame, label: str, *, numeric: bool, shares: bool) -> alt.LayerChart:

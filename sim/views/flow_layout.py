@@ -15,7 +15,7 @@ one block do not cross each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,8 @@ class Links:
         ``(from, to) -> moves`` (mean over replications).
     left_out
         Number of links too small to be drawn, and their moves in all.
+    spans
+        What stands beside links whose number is not one: from how many moves to how many. Of states pooled as `others` there is none.
     """
 
     states: tuple[str, ...]
@@ -60,6 +62,12 @@ class Links:
     joined: Mapping[str, float]
     moves: Mapping[tuple[str, str], float]
     left_out: tuple[int, float]
+    spans: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def told(self, pair: tuple[str, str]) -> str:
+        """The number beside a link."""
+        low, high = (ticks.count(end) for end in self.spans.get(pair, (self.moves[pair],) * 2))
+        return low if low == high else f"{low} to {high}"
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,20 @@ def links_of(transitions: pd.DataFrame, segment: str | None = None) -> Links:
         joined={str(name): float(number) for name, number in joined.items()},
         moves=heaviest,
         left_out=(len(dropped), sum(dropped)),
+        spans=_spans(transitions, heaviest),
     )
+
+
+def _spans(
+    transitions: pd.DataFrame, drawn: Mapping[tuple[str, str], float]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """From how many moves to how many, where a table tells it (`sim.experiments.traffic.TRAFFIC`)."""
+    if "least" not in transitions:
+        return {}
+    rows = transitions[transitions["from_state"].notna()].astype({"from_state": str, "to_state": str})
+    pairs = zip(rows["from_state"], rows["to_state"], strict=True)
+    ends = zip(rows["least"].tolist(), rows["most"].tolist(), strict=True)
+    return {pair: span for pair, span in zip(pairs, ends, strict=True) if pair in drawn}
 
 
 def _lanes(links: Links, side: int, scale: float, gap: float) -> dict[tuple[str, str], float]:
@@ -169,7 +190,7 @@ def _lanes(links: Links, side: int, scale: float, gap: float) -> dict[tuple[str,
 def _label_room(links: Links, side: int) -> float:
     """Room for the counts beside the blocks on one side, in inches."""
     place = {name: k for k, name in enumerate(links.states)}
-    texts = [ticks.count(moves) for (a, b), moves in links.moves.items() if (1 if place[b] > place[a] else -1) == side]
+    texts = [links.told((a, b)) for a, b in links.moves if (1 if place[b] > place[a] else -1) == side]
     return _LABEL_ROOM_IN + max((ems(text) for text in texts), default=0.0) * SMALL_PT / 72
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -226,7 +227,7 @@ def draw(swept: Swept, measure: str = "ban_rate", segment: str | None = None, st
     """Draw a measure in the way that suits the number of axes; axes of a single value do not count."""
     if swept.is_grid:
         axes = {path: values for path, values in swept.axes.items() if len(values) > 1} or dict(swept.axes)
-        kept = Swept(swept.scenario, axes, True, swept.seed, swept.replications, swept.table, swept.manifest)
+        kept = replace(swept, axes=axes)
         if len(axes) == 1:
             return figure_of(line(kept, measure, segment, state))
         if len(axes) == 2:

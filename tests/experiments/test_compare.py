@@ -391,7 +391,7 @@ def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert told["command"] == arguments
     assert [each["name"] for each in told["scenarios"]] == ["a", "b"]
     assert all(len(each["sha256"]) == 64 for each in told["scenarios"])
-    assert set(told["tables"]) == {"differences", "curves", "flips", "examples", "lives"}
+    assert set(told["tables"]) == {"differences", "curves", "flips", "examples", "lives", "transitions"}
     assert len(pd.read_parquet(folder / "curves.parquet")) == told["tables"]["curves"]["rows"]
     assert len(pd.read_csv(folder / "flips.csv")) == told["tables"]["flips"]["rows"] > 0
     pictures = {path.name for path in (folder / "figures").iterdir()}

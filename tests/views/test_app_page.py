@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from pathlib import Path
 
 import pytest
+import streamlit
+from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
 import sim
@@ -45,7 +49,7 @@ def test_a_moved_slider_gives_the_numbers_of_the_command_line(tmp_path: Path) ->
     assert numbers(shown, "baseline") == before
     base = of_catalogue("wechat_2022")
     what_if = WhatIf(base, "wechat_2022", {DEADLINE: "3 days"})
-    assert any(block.value == f"{DEADLINE}: 3 days" for block in shown.code)
+    assert any(f"`{DEADLINE}: 3 days`" in block.value for block in shown.markdown)
     from sim.views.app.sample import sample
 
     file = tmp_path / "x.yaml"
@@ -60,7 +64,7 @@ def test_sliders_go_back() -> None:
     shown = page()
     slider(shown, DEADLINE).set_value(3.0).run()
     shown.sidebar.text_area[0].set_value("ladder.strikes.expire: 60 days").run()
-    assert len([block for block in shown.code if DEADLINE in block.value and "60 days" in block.value]) == 1
+    assert len([block for block in shown.markdown if DEADLINE in block.value and "60 days" in block.value]) == 1
     next(button for button in shown.sidebar.button if "back" in button.label).click().run()
     assert not shown.exception
     assert slider(shown, DEADLINE).value == 7.0
@@ -172,7 +176,9 @@ def test_ten_users_at_once() -> None:
         shown = page()
         slider(shown, DEADLINE).set_value(days).run()
         assert not shown.exception
-        told = next(block.value for block in shown.code if block.value.startswith(DEADLINE))
+        told = next(
+            found[1] for block in shown.markdown if (found := re.search(rf"`({DEADLINE}: [^`]+)`", block.value))
+        )
         return numbers(shown, "baseline"), numbers(shown, "what-if"), told
 
     asked = [3.0 + 0.5 * (user % 5) for user in range(10)]
@@ -183,3 +189,28 @@ def test_ten_users_at_once() -> None:
     for (_, rates, _), (_, again, _) in zip(seen[:5], seen[5:], strict=True):
         assert rates == again
     assert len({tuple(rates) for _, rates, _ in seen}) == 5
+
+
+@pytest.mark.parametrize("text", ["plain", "a `b` c", "``", "`", "x\n# no heading", "a  b", "$x$ :smile: **b** <b>"])
+def test_text_stays_code(text: str) -> None:
+    """No run of its own letters ends it, and it is one line."""
+    from sim.views.app.page import code
+
+    rendered = MarkdownIt("commonmark").render(code(text))
+    assert html.unescape(rendered) == f"<p><code>{' '.join(text.split())}</code></p>\n"
+
+
+def test_a_browser_is_told_which_scripts_it_will_need() -> None:
+    """They are there, none is of a component that the page does not show, and those that it loads anyway are left out."""
+    named = re.findall(r"<\./([^>]+)>; rel=modulepreload; crossorigin", serving.preloads())
+    folder = Path(streamlit.__file__).parent / "static"
+    assert all((folder / name).is_file() for name in named)
+    assert any("ArrowVegaLiteChart" in name for name in named)
+    assert not [name for name in named if re.search("Plotly|DeckGl|SyntaxHighlighter|index", name)]
+    assert len(named) == len(set(named)) > len(serving.SHOWN)
+
+
+def test_without_the_list_of_scripts_nothing_is_preloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Streamlit that keeps its files elsewhere is served all the same."""
+    monkeypatch.setattr(streamlit, "__file__", str(tmp_path / "__init__.py"))
+    assert serving.preloads() == ""

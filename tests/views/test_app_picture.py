@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,7 @@ from sim.views.app.picture import (
     ALL,
     HEADLINES,
     Picture,
+    Pictures,
     desk_lines,
     draw,
     flip_lines,
@@ -169,6 +173,36 @@ def test_reports_tell_the_numbers_of_the_page(short: tuple[WhatIf, Picture]) -> 
 
 def cells_of_difference(page: str, measure: str, segment: str) -> list[float]:
     """Numbers of a row of the table of differences."""
-    table = page[page.index("<caption>what-if (B)") :]
+    table = page[page.index("<caption>At the end of the run: what-if (B)") :]
     row = next(line for line in table.splitlines() if f">{measure}</th><td>{segment}</td>" in line)
     return [float(text) for text in re.findall(r'data-value="([^"]+)"', row)]
+
+
+def test_a_picture_is_drawn_once(short: tuple[WhatIf, Picture]) -> None:
+    """Ten who ask at once have it drawn by one of them; the oldest is forgotten; what fails is tried again."""
+    what_if, picture = short
+    kept, drawings = Pictures(most=1), []
+    other = what_if.scenario()
+
+    def slowly() -> Picture:
+        drawings.append(threading.get_ident())
+        time.sleep(0.2)
+        return picture
+
+    with ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(lambda _: kept.get(what_if.base, other, 1, slowly), range(10)))
+    assert all(each is picture for each in found)
+    assert len(drawings) == 1
+    with pytest.raises(ZeroDivisionError):
+        kept.get(what_if.base, other, 2, lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    kept.get(what_if.base, other, 2, slowly)
+    assert len(drawings) == 2
+    kept.get(what_if.base, other, 1, slowly)
+    assert len(drawings) == 3
+
+
+def test_nothing_moved_is_one_run() -> None:
+    """Baseline and what-if are then the same, and so are the accounts that end differently: none."""
+    _, picture = drawn({})
+    assert picture.what_if is picture.baseline
+    assert not picture.compared.flips["ends_differently"].any()

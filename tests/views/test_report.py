@@ -20,8 +20,10 @@ from views.tables import People, tables
 
 import sim
 from sim.model.tables import restricted_states
+from sim.views import ticks
 from sim.views.curves import names_in
-from sim.views.report.ledger import ledger
+from sim.views.report.ladder import in_order, ladder_of
+from sim.views.report.ledger import ledger, ledger_changes, remarks
 from sim.views.report.page import as_json, chart_of, charts_script
 from sim.views.report.run import run_page
 from sim.views.stress import checklist
@@ -216,6 +218,136 @@ def test_ten_years_and_fifty_segments_stay_small(result: sim.Result) -> None:
     )
     assert len(page.encode()) < MOST_BYTES
     assert "400 of 3,651 points" in page
+
+
+def counts_in(ladder: str) -> list[str]:
+    """Numbers beside the arrows of a drawn ladder."""
+    return re.findall(r'class="traffic">([^<]+)<', ladder)
+
+
+@pytest.fixture(scope="module")
+def held_to_each_other(tmp_path_factory: pytest.TempPathFactory) -> tuple[sim.Comparison, str]:
+    """A comparison of two replications with one what-if, and its report."""
+    base, out = nasty(), tmp_path_factory.mktemp("comparison") / "out"
+    other = base.with_values({"ladder.states.plan_due.exits.overdue.after": "1 days", "title": HARM})
+    found = sim.compare(base, other, seed=3, replications=2, out=out)
+    return found, (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_shows_both_ladders(held_to_each_other: tuple[sim.Comparison, str]) -> None:
+    """Each with the traffic of its own runs; arrows, states, flows and desks of both are there."""
+    found, page = held_to_each_other
+    drawn = re.findall(r'<svg role="img".*?</svg>', page, re.S)
+    assert len(drawn) == 2
+    for scenario, text in zip(found.scenarios, drawn, strict=True):
+        run = sim.run(scenario, seed=3, replications=2, histories=0)
+        own = ladder_of(run.transitions)
+        assert own is not None
+        assert counts_in(text) == [ribbon.count for ribbon in own.ribbons]
+    assert counts_in(drawn[0]) != counts_in(drawn[1])
+    ids = [attributes["id"] for _, attributes in Elements(page).found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert set(numbers_of(page)["charts"]) >= {"rates_1", "difference_1", "states_1", "flows_1"}
+    assert "desk mean wait reviewers" in page
+
+
+def test_a_comparison_runs_nothing_that_its_scenarios_say(held_to_each_other: tuple[sim.Comparison, str]) -> None:
+    """Title of the what-if, names of segments and rules."""
+    _, page = held_to_each_other
+    held(page)
+    assert HARM not in page
+    assert str(markupsafe.escape(HARM)) in page
+
+
+def test_ledgers_beside_each_other_hold_those_of_the_runs(held_to_each_other: tuple[sim.Comparison, str]) -> None:
+    """Every line of a run's ledger, in A and in B, and the difference with its limits over replications."""
+    found, page = held_to_each_other
+    moves = [found.transitions[found.transitions["scenario"] == name] for name in found.names]
+    rows = ledger_changes(
+        (found.scenarios[0].spec, found.scenarios[1].spec), found.differences, (moves[0], moves[1])
+    ).set_index(["measure", "segment"])
+    for side, scenario in zip("ab", found.scenarios, strict=True):
+        run = sim.run(scenario, seed=3, replications=2, histories=0)
+        told = ledger(scenario.spec, run.bans, run.transitions, run.summary, independent=False)
+        values = {(entry.measure, entry.segment): entry.value for entry in told}
+        for segment in ("", "sellers", SEGMENT):
+            for measure, name in (
+                ("overturned by appeal", "overturned by appeal"),
+                ("wrongful bans upheld", "wrongful bans upheld"),
+                ("wrongly_restricted_days", "wrongly restricted"),
+                ("wrongly_banned_days", "wrongly banned"),
+            ):
+                assert rows.loc[(measure, segment), side] == pytest.approx(values[name, segment]), (measure, segment)
+    overturned = rows.loc[("overturned by appeal", "")]
+    assert overturned["low"] < overturned["difference"] < overturned["high"]
+    assert f'data-value="{float(overturned["a"])!r}"' in page
+
+
+SMALL = """
+schema: 1
+start: 2022-01-01
+horizon: 90 days
+segments: {only: {accounts: 200}}
+violations:
+  spam: {rate: {only: 6 per year}, severity: {serious: 100%}, detection: {chance: 90%}}
+ladder:
+  start: free
+  states:
+    free: {on_violation: {serious: banned}}
+    banned: {activity: 0}
+"""
+
+
+def test_a_ledger_without_wrongs_says_so(tmp_path: Path) -> None:
+    """One segment, nothing wrongful, no appeals: zeros that are explained, no line of appeals, and nobody "all together" beside the only one."""
+    scenario = sim.loads(SMALL, name="small")
+    run = sim.run(scenario, seed=1, histories=0)
+    entries = ledger(scenario.spec, run.bans, run.transitions, run.summary, independent=True)
+    assert [(entry.measure, entry.segment, entry.value) for entry in entries] == [
+        ("wrongful bans", "only", 0.0),
+        ("wrongly restricted", "only", 0.0),
+        ("wrongly banned", "only", 0.0),
+    ]
+    assert entries[0].high > 0  # none of 200 is not none of all there could be
+    page = run.save_report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "nobody can be wronged" in page
+    assert "no appeal is heard" in page
+    assert "<h1>small</h1>" in page  # it has no title
+    assert len(remarks(nasty().spec)) == 0
+    assert "counts as a ban" in remarks(scenario.with_values({"ladder.bans": []}).spec)[-1]
+
+
+def test_a_ladder_of_many_points_tells_from_how_many_to_how_many() -> None:
+    """Numbers of points where fewest and most moved; where they are the same, one number."""
+    rows = [("a", "b", 20.0, 10.0, 30.0), ("b", "a", 5.0, 5.0, 5.0), ("", "a", 100.0, 100.0, 100.0)]
+    table = pd.DataFrame(rows, columns=["from_state", "to_state", "transitions", "least", "most"])
+    made = ladder_of(in_order(table.assign(replication=0), ("b", "a")))
+    assert made is not None
+    assert {ribbon.count for ribbon in made.ribbons} == {"10 to 30", "5"}
+    assert [block.name for block in made.blocks] == ["b", "a"]
+    assert made.left < -made.half_block  # room for the numbers on the left
+
+
+def test_a_sweep_shows_ladder_desks_ledger_and_curves(tmp_path: Path) -> None:
+    """With the numbers of its table, and the curves of its points."""
+    path = "ladder.states.plan_due.exits.overdue.after"
+    swept = sim.sweep(nasty(), {path: ["1 days", "3 days"]}, seed=1, out=tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    held(page)
+    assert len(re.findall(r'<svg role="img"', page)) == 1
+    rows = swept.traffic[(swept.traffic["from_state"] == "plan_due") & (swept.traffic["to_state"] == "deactivated")]
+    least, most = (ticks.count(rows[end].item()) for end in ("least", "most"))
+    assert f"{least} to {most}" in counts_in(page)
+    for measure in ("wrongly_banned_days", "desk_mean_wait", "wrongful_ban_rate"):
+        values = swept.table[swept.table["measure"] == measure]["value"].dropna()
+        assert len(values) > 1
+        assert all(f'data-value="{value!r}"' in page for value in values.tolist()), measure
+    chart = numbers_of(page)["charts"]["over_time"]
+    curves = next(iter(chart["rows"].values()))
+    names = next(p["value"] for p in chart["spec"]["params"] if p["name"] == "series_names")
+    assert names == ["1 days", "3 days"]
+    own = swept.curves[swept.curves["point"] == 1]["ban_rate"]
+    np.testing.assert_allclose(curves["v0_1"], own, rtol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["compare", "sweep"])

@@ -18,14 +18,13 @@ from sim.scenario import Scenario
 from sim.views.app import sources
 from sim.views.app.jobs import Job, StoppedError, within
 from sim.views.app.knobs import GROUPS, Knob, knobs
-from sim.views.app.panels import PANELS, Asked
-from sim.views.app.picture import ALL, HEADLINES, Picture, draw, headlines
+from sim.views.app.panels import PANELS, Asked, drawings
+from sim.views.app.picture import ALL, HEADLINES, SEED, Picture, draw, headlines, pictures
 from sim.views.app.sample import MOST_ACCOUNTS, accounts_of, words_of
 from sim.views.app.taking import archive, comparison_report, report
 from sim.views.app.what_if import WhatIf, moved, typed
 
 QUICK_SECONDS = 20.0  # a picture that takes longer is left to the run of all accounts
-MOST_PICTURES = 12  # that all sessions together keep
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,26 @@ def room() -> Room:
     return Room()
 
 
-@st.cache_data(max_entries=MOST_PICTURES, show_spinner=False)
-def quick_picture(_base: Scenario, _other: Scenario, base_sha256: str, other_sha256: str, seed: int) -> Picture:
-    """A picture of a sample, kept by what the scenarios say."""
-    with room().quick:
-        return draw(_base, _other, seed, within(QUICK_SECONDS), most=MOST_ACCOUNTS)
+def quick_picture(base: Scenario, other: Scenario, seed: int) -> Picture:
+    """A picture of a sample, kept for all sessions."""
+
+    def made() -> Picture:
+        with room().quick:
+            return draw(base, other, seed, within(QUICK_SECONDS), most=MOST_ACCOUNTS)
+
+    return pictures().get(base, other, seed, made)
 
 
 def escaped(text: str) -> str:
     """Text that Markdown leaves as it is."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Text as code within Markdown. `st.code` would have a browser load the colours of two hundred languages before it draws anything."""
+    flat = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
+    return f"{fence} {flat} {fence}" if "`" in flat else f"{fence}{flat}{fence}"
 
 
 def refuse(error: ScenarioError) -> None:
@@ -64,7 +73,7 @@ def refuse(error: ScenarioError) -> None:
 def chosen() -> tuple[Scenario, str]:
     """The scenario that is picked or handed in, and how a file extends it."""
     names = sources.catalogue()
-    name = st.sidebar.selectbox("Scenario", names, index=names.index("wechat_2022") if "wechat_2022" in names else 0)
+    name = st.sidebar.selectbox("Scenario", names, index=names.index(sources.FIRST))
     upload = st.sidebar.file_uploader(
         "Or a scenario file of your own",
         type=["yaml", "yml"],
@@ -107,7 +116,7 @@ def asked() -> tuple[WhatIf, int]:
     base, extends = chosen()
     prefix = base.sha256()[:12]
     found = knobs(base)
-    seed = int(st.sidebar.number_input("Seed", 0, 2**53 - 1, 1, 1, help="The same seed draws the same lives."))
+    seed = int(st.sidebar.number_input("Seed", 0, 2**53 - 1, SEED, 1, help="The same seed draws the same lives."))
     st.sidebar.button("Put all sliders back", on_click=put_back, args=(found, prefix), width="stretch")
     changes = moved(found, amounts_of(found, prefix))
     with st.sidebar.expander("Any other value"):
@@ -128,9 +137,8 @@ def told(what_if: WhatIf) -> None:
     if spec.purpose:
         st.markdown(escaped(spec.purpose))
     if what_if.changes:
-        changes = "\n".join(f"{path}: {value}" for path, value in what_if.changes.items())
-        st.markdown("**What if**")
-        st.code(changes, language=None, wrap_lines=True)
+        changes = [f"- {code(f'{path}: {value}')}" for path, value in what_if.changes.items()]
+        st.markdown("\n".join(["**What if**", "", *changes]))
     else:
         st.info("Move a slider on the left: the what-if appears beside the baseline.")
 
@@ -139,7 +147,7 @@ def asked_of(picture: Picture, view: str, measure: str, changed: bool) -> Asked:
     """What the reader wants to see of a picture, by the widgets that the view has."""
     segments = list(picture.baseline.scenario.spec.segments)
     everyone = [ALL] if picture.sample.even and len(segments) > 1 else []
-    segment, log = segments[0] if not everyone else ALL, False
+    segment, log = ALL, False
     if view in ("States", "Flows"):
         last = len(segments) - 1 if not everyone else 0  # the last segment is as a rule the one that a rule is about
         segment = st.selectbox("Segment", [*everyone, *segments], index=last)
@@ -154,10 +162,11 @@ def show(picture: Picture, changed: bool) -> None:
     measure = st.radio("Share of accounts", list(HEADLINES), format_func=HEADLINES.__getitem__, horizontal=True)
     st.table(headlines(picture, measure, changed=changed).set_index("segment"))
     view = st.radio("Pictures", list(PANELS), horizontal=True)
-    for drawing in PANELS[view](picture, asked_of(picture, view, measure, changed)):
+    wanted = asked_of(picture, view, measure, changed)
+    for drawing in drawings(picture, view, wanted):
         st.subheader(escaped(drawing.heading), anchor=False)
         if drawing.chart is not None:
-            st.altair_chart(drawing.chart, theme=None)
+            st.vega_lite_chart(spec=drawing.chart, theme=None)
         if drawing.table is not None and len(drawing.table):
             st.table(drawing.table)
 
@@ -239,8 +248,7 @@ def downloads(what_if: WhatIf, picture: Picture, seed: int) -> None:
     files = offers(what_if, picture, shown)
     for column, each in zip(st.columns(len(files)), files, strict=True):
         column.download_button(each.label, each.content, each.file_name, each.mime, on_click="ignore", width="stretch")
-    st.markdown("The same numbers on the command line:")
-    st.code(f"enforcement-sim run {shown} --seed {seed}", language="sh")
+    st.markdown(f"The same numbers on the command line: {code(f'enforcement-sim run {shown} --seed {seed}')}")
     if what_if.extends.endswith((".yaml", ".yml")):
         st.markdown(escaped(f"Keep {what_if.extends} beside the what-if file: it extends it."))
 
@@ -259,7 +267,7 @@ def main() -> None:
     few = sum(accounts_of(other).values()) <= MOST_ACCOUNTS
     whole = None if few else whole_run(what_if, key, seed)
     try:
-        picture = whole or quick_picture(what_if.base, other, key[0], key[1], seed)
+        picture = whole or quick_picture(what_if.base, other, seed)
     except ScenarioError as error:
         refuse(error)
         return

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from sim.views import charts
-from sim.views.app.picture import ALL, Picture, desk_lines, flip_lines
+from sim.views.app.picture import ALL, MOST_PICTURES, Picture, desk_lines, flip_lines
 from sim.views.app.sample import is_limited
+from sim.views.chart_lines import spec_of
+from sim.views.report.page import unchecked
 from sim.views.result import events_of
 
 SHARES = {"ban_rate": "ever_banned", "wrongful_ban_rate": "wrongly_banned", "banned_share": "banned"}
@@ -41,7 +44,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart or a table with a heading."""
+    """A chart (Altair's, or as Vega-Lite) or a table with a heading."""
 
     heading: str
     chart: Any = None
@@ -116,3 +119,26 @@ PANELS: dict[str, Callable[[Picture, Asked], Iterator[Drawing]]] = {
     "Desks": desks,
     "Differences": differences,
 }
+
+OPENING = (next(iter(PANELS)), Asked("ban_rate", ALL, True, False))
+"""What a page shows first of a scenario with several segments."""
+
+
+@lru_cache(maxsize=MOST_PICTURES)
+def drawings(picture: Picture, view: str, asked: Asked) -> tuple[Drawing, ...]:
+    """What a view draws of a picture, charts as Vega-Lite; kept, as a page is drawn anew for each move of its reader."""
+    with unchecked():
+        found = list(PANELS[view](picture, asked))
+        return tuple(
+            each if each.chart is None else replace(each, chart=_with_times(spec_of(each.chart))) for each in found
+        )
+
+
+def _with_times(spec: dict[str, Any]) -> dict[str, Any]:
+    """A chart whose rows are frames, times as such."""
+    frames = {name: pd.DataFrame(rows) for name, rows in spec["datasets"].items()}
+    timed = {
+        name: frame.assign(time=pd.to_datetime(frame["time"], utc=True)) if "time" in frame else frame
+        for name, frame in frames.items()
+    }
+    return {**spec, "datasets": timed}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 
@@ -25,13 +28,17 @@ DESK_MEASURES = {
     "desk_utilisation": "utilisation",
 }
 ALL = "all accounts"
+MOST_PICTURES = 12
+"""Pictures that all sessions together keep."""
+SEED = 1
+"""Of the first picture."""
 
 Progress = Callable[[float], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """Two runs of the same accounts, and their differences.
+    """Two runs of the same accounts, and their differences; equal to none but itself.
 
     Attributes
     ----------
@@ -74,11 +81,46 @@ def draw(base: Scenario, other: Scenario, seed: int, progress: Progress, *, most
     check_events((a, b), otherwise="use `enforcement-sim run` with --force")
     settings = Settings(seed)
     first = run_in_memory(a, settings, lambda share: progress(0.25 * share))
-    second = run_in_memory(b, settings, lambda share: progress(0.25 + 0.25 * share))
+    same = a.sha256() == b.sha256()
+    second = first if same else run_in_memory(b, settings, lambda share: progress(0.25 + 0.25 * share))
     compared = compare_scenarios(
         [a, b], seed=seed, progress=lambda share: progress(0.5 + 0.5 * share), most_rows=MOST_EVENTS
     )
     return Picture(part, first, second, compared)
+
+
+class Pictures:
+    """The latest pictures, by what their scenarios say and the seed. Who asks for one that is being drawn waits for it."""
+
+    def __init__(self, most: int = MOST_PICTURES) -> None:
+        self._most = most
+        self._kept: OrderedDict[tuple[str, str, int], Picture] = OrderedDict()
+        self._under_way: dict[tuple[str, str, int], threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def get(self, base: Scenario, other: Scenario, seed: int, made: Callable[[], Picture]) -> Picture:
+        """The picture of two scenarios; `made` draws it if it is not there, and what it raises is raised."""
+        key = (base.sha256(), other.sha256(), seed)
+        with self._guard:
+            turn = self._under_way.setdefault(key, threading.Lock())
+        with turn:
+            with self._guard:
+                found = self._kept.get(key)
+            if found is None:
+                found = made()
+            with self._guard:
+                self._kept[key] = found
+                self._kept.move_to_end(key)
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+                self._under_way = {each: lock for each, lock in self._under_way.items() if lock.locked()}
+            return found
+
+
+@cache
+def pictures() -> Pictures:
+    """Those that all sessions of this process share."""
+    return Pictures()
 
 
 def _rows(picture: Picture, measures: Iterable[str]) -> pd.DataFrame:

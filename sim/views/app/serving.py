@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """With every answer: the page loads nothing from elsewhere, no page shows it in a frame, and no file is taken for another type than its own."""
+SHOWN = (
+    *("ArrowVegaLiteChart", "Table", "Slider", "Selectbox", "FileUploader", "NumberInput", "Button"),
+    *("Radio", "Checkbox", "TextArea", "DownloadButton"),
+)
+"""Components of Streamlit that the page begins with. A browser otherwise hears of each when the first of its kind is sent, and then waits for it."""
 
 
 def check_ready(port: int) -> None:
@@ -70,16 +77,25 @@ def check_ready(port: int) -> None:
 
 
 def warm_up() -> None:
-    """Load what the page needs into this process, and compile the engine if that has not been done: a run with and one without a limited desk."""
-    from sim.views.app import panels, picture, sources
+    """Load what the page needs into this process, and draw what it opens with.
 
-    base = sources.of_catalogue("wechat_2022")
+    Compiles the engine if that has not been done: a run with and one without a limited desk.
+    """
+    from sim.views.app import panels, picture, sample, sources
+    from sim.views.app.what_if import WhatIf
+
+    def never(share: float) -> None:
+        """Nobody waits for these."""
+
+    base = sources.of_catalogue(sources.FIRST)
     for change in ({"ladder.states.rectifying.exits.deadline.after": "3 days"}, {"desks.review.reviewers": 3}):
-        drawn = picture.draw(base, base.with_values(change), 0, lambda share: None, most=2_000)
-        for view in panels.PANELS.values():
-            for drawing in view(drawn, panels.Asked("ban_rate", "nft_platforms", False, True)):
-                if drawing.chart is not None:
-                    drawing.chart.to_dict()
+        drawn = picture.draw(base, base.with_values(change), 0, never, most=2_000)
+        for view in panels.PANELS:
+            panels.drawings(drawn, view, panels.Asked("ban_rate", "nft_platforms", False, True))
+    other = WhatIf(base, sources.FIRST, {}).scenario()
+    first = partial(picture.draw, base, other, picture.SEED, never, most=sample.MOST_ACCOUNTS)
+    opened = picture.pictures().get(base, other, picture.SEED, first)
+    panels.drawings(opened, *panels.OPENING)
 
 
 def settings(port: int) -> dict[str, Any]:
@@ -87,16 +103,45 @@ def settings(port: int) -> dict[str, Any]:
     return {**SETTINGS, "server.port": port}
 
 
-class Headers:
-    """Gives every answer the headers of `HEADERS`, in place of any of that name (an ASGI middleware)."""
+def _with_imports(names: Iterable[str], chunks: Mapping[str, Any]) -> dict[str, str]:
+    """Names of chunks and of all that they import -> files."""
+    found: dict[str, str] = {}
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = chunks[name]["file"]
+            left += chunks[name].get("imports", ())
+    return found
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+
+def preloads() -> str:
+    """A `Link` header that has a browser fetch the scripts of `SHOWN` at once; empty where this Streamlit does not tell which they are."""
+    import streamlit
+
+    try:
+        text = (Path(streamlit.__file__).parent / "static" / "manifest.json").read_text(encoding="utf-8")
+        chunks = json.loads(text)
+        shown = [name for name in chunks if name.endswith(tuple(f"/{each}.tsx" for each in SHOWN))]
+        wanted = _with_imports(shown, chunks).keys() - _with_imports(["index.html"], chunks).keys()
+        files = sorted(chunks[name]["file"] for name in wanted)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return ", ".join(f"<./{file}>; rel=modulepreload; crossorigin" for file in files)
+
+
+class Headers:
+    """Gives every answer the headers of `HEADERS`, in place of any of that name, and the page itself a `link` besides (an ASGI middleware)."""
+
+    def __init__(self, app: Any, link: str = "") -> None:
+        self._app, self._link = app, link
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = {**HEADERS, "Link": self._link} if self._link and scope.get("path") == "/" else HEADERS
+
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
                 names = {name for name, _ in own}
                 rest = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in names]
                 message = {**message, "headers": [*rest, *own]}
@@ -125,7 +170,7 @@ def served_app(port: int, *, browser: bool) -> Any:
             webbrowser.open(f"http://{ADDRESS}:{port}/")
         yield
 
-    return App(PAGE, middleware=[Middleware(Headers)], lifespan=up)
+    return App(PAGE, middleware=[Middleware(Headers, link=preloads())], lifespan=up)
 
 
 def serve_app(port: int, *, browser: bool) -> None:

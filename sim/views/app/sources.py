@@ -6,6 +6,7 @@ stand in the text itself.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import PurePosixPath, PureWindowsPath
 
 from sim.errors import Fault, ScenarioError
@@ -16,11 +17,16 @@ MOST_BYTES = 2**20
 """Size of an uploaded file (1 MiB), as of any scenario file."""
 
 
+FIRST = "wechat_2022"
+"""The scenario that the page opens with."""
+
+
 def catalogue() -> list[str]:
     """Names of the scenarios that ship."""
     return sorted(shipped())
 
 
+@cache
 def of_catalogue(name: str) -> Scenario:
     """A scenario that ships; paths that are set in it later start from no folder.
 

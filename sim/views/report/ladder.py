@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.path import Path
 from sim.views import ticks
 from sim.views.curves import replications
 from sim.views.flow_layout import Links, arrange, links_of, ribbon_path
+from sim.views.flow_layout import Ribbon as _Ribbon
 from sim.views.style import OTHERS_COLOUR, colour, shorten
 
 _PX = 96.0
@@ -68,15 +70,34 @@ def _outline(path: Path) -> str:
     return " ".join(parts) + "Z"
 
 
+def _exactly(links: Links, ribbon: _Ribbon) -> str:
+    """The number of an arrow with all its digits."""
+    pair = (ribbon.source, ribbon.target)
+    return links.told(pair) if pair in links.spans else f"{ribbon.moves:,.6g}"
+
+
 def _foot(links: Links, runs: int) -> str:
     said = "moves in all" if runs <= 1 else f"moves, mean over {runs} replications"
+    if links.spans:
+        said = "mean over all points. Numbers: from the point with fewest moves to that with most"
+        return f"Right: down the ladder. Left: back up. Widths: {said}.{_left(links)}"
+    return f"Right: down the ladder. Left: back up. Widths and numbers: {said}.{_left(links)}"
+
+
+def _left(links: Links) -> str:
     number, moves = links.left_out
-    more = f" {number} smaller links ({ticks.count(moves)} moves) are not drawn." if number else ""
-    return f"Right: down the ladder. Left: back up. Widths and numbers: {said}.{more}"
+    return f" {number} smaller links ({ticks.count(moves)} moves) are not drawn." if number else ""
+
+
+def in_order(transitions: pd.DataFrame, states: Sequence[str]) -> pd.DataFrame:
+    """Moves with the states in the order of the ladder; nobody comes from an empty one."""
+    kind = pd.CategoricalDtype(list(states))
+    ends = {end: transitions[end].where(transitions[end] != "").astype(kind) for end in ("from_state", "to_state")}
+    return transitions.assign(**ends)
 
 
 def ladder_of(transitions: pd.DataFrame) -> Ladder | None:
-    """Draw the ladder with the traffic of a run; ``None`` where nobody moved."""
+    """Draw the ladder with the traffic of a run, or of many points (`sim.experiments.traffic`); ``None`` where nobody moved."""
     links = links_of(transitions)
     if not links.moves:
         return None
@@ -86,8 +107,8 @@ def ladder_of(transitions: pd.DataFrame) -> Ladder | None:
         Ribbon(
             outline=_outline(ribbon_path(ribbon, drawing.half_block)),
             hue=hues[ribbon.source],
-            told=f"{ribbon.source} to {ribbon.target}: {ribbon.moves:,.6g} moves",
-            count=ticks.count(ribbon.moves),
+            told=f"{ribbon.source} to {ribbon.target}: {_exactly(links, ribbon)} moves",
+            count=links.told((ribbon.source, ribbon.target)),
             x=ribbon.side * (drawing.half_block + 0.05) * _PX,
             y=ribbon.leaves * _PX,
             anchor="start" if ribbon.side > 0 else "end",
@@ -105,7 +126,7 @@ def ladder_of(transitions: pd.DataFrame) -> Ladder | None:
         )
         for block in drawing.blocks
     )
-    told = "; ".join(f"{source} to {target} {ticks.count(moves)}" for (source, target), moves in links.moves.items())
+    told = "; ".join(f"{source} to {target} {links.told((source, target))}" for source, target in links.moves)
     return Ladder(
         -drawing.left * _PX,
         (drawing.left + drawing.right) * _PX,

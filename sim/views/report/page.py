@@ -22,12 +22,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from altair import data_transformers
 from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sim.scenario import Scenario
-from sim.views.chart_lines import MOST_POINTS
+from sim.views.chart_lines import MOST_POINTS, spec_of
 from sim.views.report.checklist import checked
 
 REPORT = "report.html"
@@ -118,8 +117,7 @@ def chart_of(
     name: str, title: str, made: Any, *, said: str = "", what: str = "Segments", scaled: bool = True, points: int = 0
 ) -> Chart:
     """Take an Altair chart into a page; `points` is how many grid times there are, `scaled` whether it has a switch to a logarithmic axis."""
-    with data_transformers.enable("default", max_rows=None):  # a sweep may have more points than Altair's 5,000 rows
-        spec = made.to_dict(validate=False)
+    spec = spec_of(made)
     rows = {key: _columns(values) for key, values in spec.pop("datasets").items()}
     params = {param["name"]: param.get("value") for param in spec.get("params", ())}
     series: list[tuple[str, str, str]] = []
@@ -211,6 +209,11 @@ class Page:
     charts: Sequence[Chart] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the scenario is called."""
+        return self.scenario.spec.title or self.scenario.name
 
     @property
     def command(self) -> str:

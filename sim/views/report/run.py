@@ -16,7 +16,7 @@ from sim.views.curves import cube, leading, names_in, replications
 from sim.views.desk import busiest, has_limit
 from sim.views.marks import Event
 from sim.views.report.ladder import ladder_of
-from sim.views.report.ledger import Entry, ledger
+from sim.views.report.ledger import Entry, ledger, remarks
 from sim.views.report.page import MOST_ROWS, Cell, Chart, Page, Table, chart_of, render, table_of, unchecked
 
 HEADLINES = (
@@ -69,7 +69,8 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
     return Table("Wrongful enforcement over the run", columns, rows, frozenset(columns[2:4]))
 
 
-def _spreads(ends: Iterable[float]) -> bool:
+def spreads(ends: Iterable[float]) -> bool:
+    """Whether ends of curves are so unlike that a linear axis would hide some."""
     positive = [end for end in ends if end > 0]
     return len(positive) > 1 and bool(max(positive) / min(positive) > _LOG_SPREAD)
 
@@ -77,7 +78,7 @@ def _spreads(ends: Iterable[float]) -> bool:
 def _occupancy_chart(occupancy: pd.DataFrame, events: Sequence[Event], points: int) -> Chart:
     """Accounts in each state, with what it takes to leave segments out: counts by segment, state and time."""
     lines = charts.occupancy_lines(occupancy)
-    spread = _spreads(lines.mean[-1])
+    spread = spreads(lines.mean[-1])
     made = charts.occupancy(occupancy, events=events, legend=False, log=spread)
     said = "Accounts in each state, of the segments chosen together."
     chart = chart_of("occupancy", "States over time", made, said=said, what="States", points=points)
@@ -127,7 +128,7 @@ def _charts(
     """Ban rate, occupancy, flows, and of each desk."""
     points, coupled = int(bans["time"].nunique()), has_limit(desks)
     lines = charts.ban_lines(bans, coupled=coupled)
-    rates = charts.ban_rate(bans, coupled=coupled, events=events, legend=False, log=_spreads(lines.mean[-1]))
+    rates = charts.ban_rate(bans, coupled=coupled, events=events, legend=False, log=spreads(lines.mean[-1]))
     said = f"Joined accounts ever banned; {lines.said}."
     flows = charts.flows(transitions)
     return [
@@ -170,6 +171,7 @@ def run_page(
         ladder=ladder_of(transitions),
         headlines=headlines(summary),
         ledger=ledger_table(entries),
+        remarks=remarks(scenario.spec),
         waits=table_of(tables["waits"].drop(columns="replication"), "Waits before desks, by replication", _waits()),
         summary=table_of(summary.assign(segment=summary["segment"].replace("", "all")), "Every measure", _SUMMARY),
         single=replications(bans) == 1,
