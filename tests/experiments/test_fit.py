@@ -203,12 +203,57 @@ def test_bad_files_are_told_with_their_lines(tmp_path: Path) -> None:
     told = bad(tmp_path, "account,time,state,segment\na,1,x.y,s\n,2,x,s\na,3,x,t\n")
     assert [line.split(": ")[0] for line in told.splitlines()] == ["/bad.csv:3", "/bad.csv:2", "/bad.csv:4"]
     assert "contains `.`" in told
-    assert "/bad.csv:3: time: `soon` is no time" in bad(tmp_path, "account,time,state\na,2022-01-01,x\na,soon,y\n")
-    assert "has no rows" in bad(tmp_path, "account,time,state\n")
     assert "--end: tomorrow: is no timestamp" in bad(tmp_path, "account,time,state\na,2022-01-01,x\n", "tomorrow")
     assert "before every time" in bad(tmp_path, "account,time,state\na,5,x\n", "1")
+    assert "--end: nan: is no number of days" in bad(tmp_path, "account,time,state\na,5,x\n", "nan")
     with pytest.raises(ScenarioError, match="there is no such file"):
         read_histories(tmp_path / "none.csv")
+    for name, raw in (("latin.csv", b"account,time,state\na,1,\xff\n"), ("none.csv.gz", b"account,time,state\n")):
+        (tmp_path / name).write_bytes(raw)
+    with pytest.raises(ScenarioError, match=r"latin\.csv:2: is not UTF-8 text"):
+        read_histories(tmp_path / "latin.csv")
+    with pytest.raises(ScenarioError, match=r"none\.csv\.gz: cannot be read: Not a gzipped file"):
+        read_histories(tmp_path / "none.csv.gz")
+
+
+ONE_FAULT = {
+    "": "/bad.csv: is empty",
+    "account,time,state\n": "/bad.csv: has no rows",
+    "account;time;state\na;1;x\n": "/bad.csv:1: has one column, `account;time;state`",
+    "account,time,state,state\na,1,x,y\n": "/bad.csv:1: state: is the name of two columns",
+    "account,time,state\na,1,x\n\na,soon,y\n": "/bad.csv:4: time: `soon` is no time",
+    "account,time,state\na,2022-01-01,x\na,soon,y\n": "/bad.csv:3: time: `soon` is no time",
+    "account,time,state\na,2022-01-01,x\na,2022-01-02,y\nb,5,x\n": "/bad.csv:4: time: `5` is no time",
+    "account,time,state\na,1,x\na,NaN,y\n": "/bad.csv:3: time: `NaN` is no time",
+    "account,time,state\na,1,x\na,inf,y\n": "/bad.csv:3: time: `inf` is no time",
+    "account,time,state\na,1,x\na,,y\n": "/bad.csv:3: time: `` is no time",
+    "account,time,state\na,20220620,x\n": "/bad.csv:2: time: `20220620` is too large for days",
+    "account,time,state\na,1,x\na,2,NaN\n": "/bad.csv:3: state: `NaN` is what is written where nothing is known",
+    "account,time,state\na,1,x\n,2,y\n": "/bad.csv:3: account: is empty",
+    "account,time,state\na,1\na,2,y\n": "/bad.csv:2: has 2 cells; 3, one for each column",
+    "account,time,state\na,1,x\na,2,y,z\n": "/bad.csv:3: has 4 cells; 3, one for each column",
+    'account,time,state\na,1,"x\n': "/bad.csv:2: is not CSV",
+    "account,time,state\na,1,\na,2,\n": "/bad.csv:3: time: comes after the row without a state",
+    "account,time,state\na,1,\nb,2,\n": "/bad.csv: state: is empty in every row",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), ONE_FAULT.items())
+def test_each_bad_file_gets_one_clear_error(tmp_path: Path, text: str, fault: str) -> None:
+    """Where it is, what was found, what to do; nothing is guessed."""
+    told = bad(tmp_path, text)
+    assert told.startswith(fault)
+    assert len(told.splitlines()) == 1
+    assert "; " in told
+
+
+def test_rows_in_any_order_and_days_below_zero(tmp_path: Path) -> None:
+    """Times need no order, and rows at one time count as they stand; a first day below 0 is a day like any other."""
+    (tmp_path / "x.csv").write_text("account,time,state\na,4,z\na,-3,x\nb,1,x\na,4,y\n")
+    found = read_histories(tmp_path / "x.csv").spells
+    assert [found.states[k] for k in found.state] == ["x", "z", "y", "x"]
+    assert (found.entered_us / DAY_US).tolist() == [-3, 4, 4, 1]
+    assert (found.since_joining().left_us / DAY_US).tolist() == [7, 7, 7, 3]
 
 
 def test_times_with_zones_and_an_end(tmp_path: Path) -> None:
