@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import lzma
-import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,17 +46,18 @@ class Histories:
         The file's name without its endings.
     spells
         The stays, on the scale of the file.
-    rows, later
-        Rows of the file, and how many of them came after the end of observation and were left out.
+    rows, later, earlier
+        Rows of the file, and how many of them were left out: as they came after the end of observation, or as their account joined too early.
     """
 
     name: str
     spells: Spells
     rows: int
     later: int
+    earlier: int = 0
 
 
-def read_histories(file: Path, end: str | None = None) -> Histories:
+def read_histories(file: Path, end: str | None = None, since: str | None = None) -> Histories:
     """Read histories from a CSV file, compressed or not.
 
     Parameters
@@ -67,6 +67,8 @@ def read_histories(file: Path, end: str | None = None) -> Histories:
         state ends the observation of its account.
     end
         End of observation, written like the times; by default the last time.
+    since
+        Only accounts whose first time is not before this one, written like the times.
 
     Raises
     ------
@@ -79,9 +81,10 @@ def read_histories(file: Path, end: str | None = None) -> Histories:
         raise ScenarioError(faults)
     times = _times(table["time"])
     faults = _time_faults(file, table["time"], times)
-    until, end_faults = _end(end, times) if not faults else (None, [])
-    if faults or end_faults:
-        raise ScenarioError([*faults, *end_faults])
+    if not faults:
+        (until, begun), faults = _moments({"--end": end, "--since": since}, times)
+    if faults:
+        raise ScenarioError(faults)
     table["time"] = times
     table["state"] = table["state"].where(table["state"] != "")
     faults = _after_end_faults(file, table)
@@ -89,12 +92,18 @@ def read_histories(file: Path, end: str | None = None) -> Histories:
         faults.append(Fault(str(file), None, "state", "is empty in every row", "name the state that is entered"))
     if faults:
         raise ScenarioError(faults)
-    later = 0 if until is None else int((times > until).sum())
-    if later == len(table):
-        raise ScenarioError(
-            [Fault("--end", None, str(end), "is before every time of the file", f"the first is {times.min()}")]
-        )
-    return Histories(file.name.split(".")[0], spells_of(table, until), len(table), later)
+    rows = len(table)
+    table = table[table.groupby("account", sort=False)["time"].transform("min") >= begun] if since else table
+    early = rows - len(table)
+    later = int((table["time"] > until).sum()) if end else 0
+    for option, text, left in (("--since", since, early), ("--end", end, early + later)):
+        if left == rows:
+            told = "is after every account's first time" if option == "--since" else "is before every time of the file"
+            span = f"the first is {times.min()}, the last {times.max()}"
+            raise ScenarioError([Fault(option, None, str(text), told, span)])
+    return Histories(
+        file.name.split(".")[0], spells_of(table, times.max() if until is None else until), rows, later, early
+    )
 
 
 def _table(file: Path) -> pd.DataFrame:
@@ -252,21 +261,29 @@ def _times(texts: pd.Series[str]) -> pd.Series[Any]:
     return numbers if numbers.notna().sum() >= max(stamps.notna().sum(), 1) else stamps
 
 
-def _end(end: str | None, times: pd.Series[Any]) -> tuple[pd.Timestamp | float | None, list[Fault]]:
-    """The end of observation on the scale of the times."""
-    if end is None:
-        return None, []
-    if times.dtype.kind == "f":
+def _moments(options: dict[str, str | None], times: pd.Series[Any]) -> tuple[list[Any], list[Fault]]:
+    """Moments given as options, on the scale of the times; ``None`` where none is given."""
+    found: list[Any] = []
+    faults = []
+    for option, text in options.items():
         try:
-            days = float(end)
+            found.append(None if text is None else _moment(text, times.dtype.kind == "f"))
         except ValueError:
-            days = math.nan
-        if abs(days) <= MOST_DAYS:
-            return days, []
-        told = "the times are numbers of days: write a number of days"
-        return None, [Fault("--end", None, end, "is no number of days", told)]
-    try:
-        stamp = pd.Timestamp(datetime.fromisoformat(end))
-    except ValueError:
-        return None, [Fault("--end", None, end, "is no timestamp", "write it as `2022-06-20` or `2022-06-20T12:00:00`")]
-    return (stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp), []
+            told, remedy = (
+                ("is no number of days", "the times are numbers of days: write a number of days")
+                if times.dtype.kind == "f"
+                else ("is no timestamp", "write it as `2022-06-20` or `2022-06-20T12:00:00`")
+            )
+            faults.append(Fault(option, None, str(text), told, remedy))
+            found.append(None)
+    return found, faults
+
+
+def _moment(text: str, is_number: bool) -> pd.Timestamp | float:
+    if not is_number:
+        stamp = pd.Timestamp(datetime.fromisoformat(text))
+        return stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
+    days = float(text)
+    if not abs(days) <= MOST_DAYS:
+        raise ValueError(text)
+    return days
