@@ -4,6 +4,7 @@
 `fit`                  fits histories and writes scenario, tables and figure: what ``sim.fit`` is
 `occupancy_figure`     observed shares with their band, and the fitted scenario, a panel for each state
 `print_fit`            the exits and the largest differences as tables
+`advice`               what the data ask for that the fit has not got
 =====================  =====================================================================
 """
 
@@ -14,8 +15,10 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -30,7 +33,7 @@ from sim.views.style import COLOURS, axis_label, dress, heading, house_style, le
 from sim.views.sweeps import save_figures
 from sim.views.ticks import percent, value_axis
 
-__all__ = ["Fit", "exit_table", "fit", "occupancy_figure", "print_fit"]
+__all__ = ["Fit", "advice", "exit_table", "fit", "occupancy_figure", "print_fit"]
 
 MOST_PANELS = 12
 SIZES = (("d", 1.0), ("h", 1 / 24), ("min", 1 / 1440), ("s", 1 / 86_400))
@@ -40,10 +43,11 @@ FIGURE = "occupancy"
 def fit(
     histories: str | os.PathLike[str],
     *,
-    by_visit: int = 1,
+    by_visit: int | Literal["auto"] = 1,
     visits_of: str | None = None,
     by_stay: bool | None = None,
     end: str | None = None,
+    since: str | None = None,
     bans: Sequence[str] = (),
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
@@ -56,7 +60,7 @@ def fit(
     ----------
     histories
         CSV file of `account, time, state[, segment]`.
-    by_visit, visits_of, by_stay, end, bans, seed
+    by_visit, visits_of, by_stay, end, since, bans, seed
         As for `sim.experiments.fitting.fit.fit_histories`.
     out
         Scenario file to write; beside it go the tables of estimates and of occupancy, and the figure.
@@ -80,7 +84,7 @@ def fit(
     target = None if out is None else Path(out)
     if target is not None:
         check_targets(target, force=force)
-    options = {"by_visit": by_visit, "visits_of": visits_of, "by_stay": by_stay}
+    options = {"by_visit": by_visit, "visits_of": visits_of, "by_stay": by_stay, "since": since}
     found = fit_histories(Path(histories), **options, end=end, bans=bans, seed=seed, force=force, progress=progress)  # type: ignore[arg-type]
     if target is not None:
         found.save(target, force=force, decorate=lambda made: add_figure(found, made))
@@ -137,14 +141,18 @@ def print_fit(found: Fit, out: Path | None) -> None:
     """Exits with their estimates, then how far the fitted scenario is from the data, and where everything lies."""
     console = Console(highlight=False)
     spells = found.histories.spells
-    later = f"; {found.histories.later:,} rows after the end of observation left out" if found.histories.later else ""
-    told = f"{found.histories.rows:,} rows, {int(spells.first.sum()):,} accounts, {len(spells.states)} states{later}"
+    read = found.histories
+    left_out = f"; {read.earlier:,} rows of accounts that joined before left out" if read.earlier else ""
+    left_out += f"; {read.later:,} rows after the end of observation left out" if read.later else ""
+    told = f"{read.rows:,} rows, {int(spells.first.sum()):,} accounts, {len(spells.states)} states{left_out}"
     console.print(told, markup=False, soft_wrap=True)
     console.print(exit_table(found.exits), markup=False)
     for state, days in found.visits.short_days.items():
         console.print(
             f"{state}: the stay before counts as short up to {duration_text(days)}", markup=False, soft_wrap=True
         )
+    for told in advice(found):
+        console.print(told, markup=False, soft_wrap=True)
     worst = found.largest_difference()
     for row in worst[worst["segment"] == ALL].to_dict("records"):
         told = f"{row['state']}: at most {100 * row['difference']:.2f} points from the data, {row['days']:g} days after joining"
@@ -156,6 +164,26 @@ def print_fit(found: Fit, out: Path | None) -> None:
         console.print(told, markup=False, soft_wrap=True)
     where = f" Scenario, estimates, occupancy and figure are at {out.with_suffix('')}*" if out is not None else ""
     console.print(f"{found.seconds:.1f} s.{where}", markup=False, soft_wrap=True)
+
+
+def advice(found: Fit) -> list[str]:
+    """What the data ask for that the fit has not got: more visits apart, or accounts of one time only."""
+    told = []
+    if found.visits.depth != found.asked:
+        visits = f"{found.asked} visits apart" if found.asked > 1 else "no visits apart"
+        why = "stays at each of these differ from those at later ones" if found.asked > 1 else "stays are alike"
+        told.append(
+            f"The data ask for {visits} (--by-visit {found.asked}, or auto): {why}. This fit has {found.visits.depth}."
+        )
+    drift = found.drift
+    if drift is not None:
+        half = f"{drift.since:%Y-%m-%d}" if isinstance(drift.since, pd.Timestamp) else number_text(drift.since)
+        shares = f"{percent(drift.earlier)} of those that joined before {half} and {percent(drift.later)} of the others"
+        told.append(
+            f"It makes a difference when accounts joined: {_short(drift.days)} later {drift.state} are {shares}. This scenario is the mean of all; "
+            f"to say what comes next, fit the latest: --since {half}, or later."
+        )
+    return told
 
 
 def exit_table(exits: Sequence[ExitFit]) -> Table:

@@ -19,7 +19,8 @@ import pytest
 import sim
 from sim import cli
 from sim.errors import ResultsError, ScenarioError
-from sim.experiments.fitting.before import log_rank, splits_by_stay
+from sim.experiments.fitting.before import log_rank, splits_by_stay, visits_asked
+from sim.experiments.fitting.drift import drift_of
 from sim.experiments.fitting.exits import ExitFit, fit_exit, fit_exits
 from sim.experiments.fitting.families import FITTERS, NAMES, distribution
 from sim.experiments.fitting.fit import Fit, fit_histories
@@ -152,6 +153,15 @@ def test_deadline_is_fixed_only_if_it_is_exact() -> None:
     assert fit_exit(days, rang, "a", "b").family != "fixed"
 
 
+def test_however_many_stays_a_fixed_end_bends_nothing() -> None:
+    """Of exponential clocks cut off at one time the mean is the time over the events; lengths that are put together must not show in it."""
+    clocks = np.random.default_rng(9).exponential(20, 100_000)
+    one = fit_exit(np.minimum(clocks, 15.0), clocks < 15, "a", "b")
+    assert one.family == "exponential"
+    exact = np.minimum(clocks, 15.0).sum() / (clocks < 15).sum()
+    assert one.parameters[0].value == pytest.approx(exact, rel=1e-6)
+
+
 def test_few_events_get_the_simple_family() -> None:
     """Four events in a hundred stays: exponential, with the events over the exposure."""
     days, rang = np.linspace(1, 100, 100), np.arange(100) % 30 == 7
@@ -186,13 +196,57 @@ def test_states_by_visit_and_by_stay(tmp_path: Path) -> None:
     assert visits.spells.states == ("b", "f", "b 2 or more", "f 2 or more")
     splits = splits_by_stay(visits.spells)
     assert [(visits.spells.states[one.state], one.short_days) for one in splits] == [("f", 1.0)]
+    found = fit_histories(tmp_path / "x.csv", by_visit="auto", end="300")
+    assert (found.asked, found.visits.depth) == (2, 2)
+    assert "f after long" in found.visits.spells.states
 
 
-def bad(tmp_path: Path, text: str, end: str | None = None) -> str:
+def around(means: np.ndarray, joined: np.ndarray, file: Path) -> Path:
+    """Records of accounts that go from in to out and back, each stay exponential with the mean of its account and visit."""
+    rng = np.random.default_rng(8)
+    count, stays = means.shape
+    times = joined[:, None] + np.concatenate([np.zeros((count, 1)), rng.exponential(means).cumsum(axis=1)], axis=1)
+    states = np.tile(np.array(["in", "out"])[np.arange(stays + 1) % 2], count)
+    table = pd.DataFrame({"account": np.repeat(np.arange(count), stays + 1), "time": times.ravel(), "state": states})
+    table.to_csv(file, index=False)
+    return file
+
+
+def test_visits_that_the_data_ask_for(tmp_path: Path) -> None:
+    """As many as differ from later ones: none where stays are alike, three where the first two differ, by whatever state."""
+    joined = np.zeros(2_000)
+    alike = around(np.full((2_000, 30), 5.0), joined, tmp_path / "alike.csv")
+    assert visits_asked(read_histories(alike, "40").spells) == 1
+    means = np.full((2_000, 30), 5.0)
+    means[:, 0], means[:, 3] = 8.0, 2.0  # the first stay in, the second one out
+    other = around(means, joined, tmp_path / "other.csv")
+    assert visits_asked(read_histories(other, "40").spells) == 3
+
+
+def test_fates_that_change_with_the_date_are_told(tmp_path: Path) -> None:
+    """Halves that differ are told with their shares; halves that are alike are not; and only the later half can be fitted."""
+    joined = np.linspace(0, 100, 4_000)
+    alike = around(np.full((4_000, 1), 30.0), joined, tmp_path / "alike.csv")
+    assert drift_of(read_histories(alike, "150").spells) is None
+    means = np.where(joined < 50, 30.0, 15.0)[:, None]
+    file = around(means, joined, tmp_path / "other.csv")
+    found = drift_of(read_histories(file, "150").spells)
+    assert found is not None
+    assert found.since == pytest.approx(50.0, abs=0.05)
+    assert abs(found.later - found.earlier) == pytest.approx(0.25, abs=0.05)  # at most 1/4: exp(-t/30) - exp(-t/15)
+    later = read_histories(file, "150", "50")
+    assert (later.rows, later.earlier) == (8_000, 4_000)
+    assert drift_of(later.spells) is None
+    assert later.spells.since_joining().left_us.max() <= 100 * DAY_US
+    told = bad(tmp_path, "account,time,state\na,5,x\na,7,y\n", since="6")
+    assert "--since: 6: is after every account's first time" in told
+
+
+def bad(tmp_path: Path, text: str, end: str | None = None, since: str | None = None) -> str:
     """What is said about a file."""
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(ScenarioError) as caught:
-        read_histories(tmp_path / "bad.csv", end)
+        read_histories(tmp_path / "bad.csv", end, since)
     return str(caught.value).replace(str(tmp_path), "")
 
 
@@ -203,12 +257,57 @@ def test_bad_files_are_told_with_their_lines(tmp_path: Path) -> None:
     told = bad(tmp_path, "account,time,state,segment\na,1,x.y,s\n,2,x,s\na,3,x,t\n")
     assert [line.split(": ")[0] for line in told.splitlines()] == ["/bad.csv:3", "/bad.csv:2", "/bad.csv:4"]
     assert "contains `.`" in told
-    assert "/bad.csv:3: time: `soon` is no time" in bad(tmp_path, "account,time,state\na,2022-01-01,x\na,soon,y\n")
-    assert "has no rows" in bad(tmp_path, "account,time,state\n")
     assert "--end: tomorrow: is no timestamp" in bad(tmp_path, "account,time,state\na,2022-01-01,x\n", "tomorrow")
     assert "before every time" in bad(tmp_path, "account,time,state\na,5,x\n", "1")
+    assert "--end: nan: is no number of days" in bad(tmp_path, "account,time,state\na,5,x\n", "nan")
     with pytest.raises(ScenarioError, match="there is no such file"):
         read_histories(tmp_path / "none.csv")
+    for name, raw in (("latin.csv", b"account,time,state\na,1,\xff\n"), ("none.csv.gz", b"account,time,state\n")):
+        (tmp_path / name).write_bytes(raw)
+    with pytest.raises(ScenarioError, match=r"latin\.csv:2: is not UTF-8 text"):
+        read_histories(tmp_path / "latin.csv")
+    with pytest.raises(ScenarioError, match=r"none\.csv\.gz: cannot be read: Not a gzipped file"):
+        read_histories(tmp_path / "none.csv.gz")
+
+
+ONE_FAULT = {
+    "": "/bad.csv: is empty",
+    "account,time,state\n": "/bad.csv: has no rows",
+    "account;time;state\na;1;x\n": "/bad.csv:1: has one column, `account;time;state`",
+    "account,time,state,state\na,1,x,y\n": "/bad.csv:1: state: is the name of two columns",
+    "account,time,state\na,1,x\n\na,soon,y\n": "/bad.csv:4: time: `soon` is no time",
+    "account,time,state\na,2022-01-01,x\na,soon,y\n": "/bad.csv:3: time: `soon` is no time",
+    "account,time,state\na,2022-01-01,x\na,2022-01-02,y\nb,5,x\n": "/bad.csv:4: time: `5` is no time",
+    "account,time,state\na,1,x\na,NaN,y\n": "/bad.csv:3: time: `NaN` is no time",
+    "account,time,state\na,1,x\na,inf,y\n": "/bad.csv:3: time: `inf` is no time",
+    "account,time,state\na,1,x\na,,y\n": "/bad.csv:3: time: `` is no time",
+    "account,time,state\na,20220620,x\n": "/bad.csv:2: time: `20220620` is too large for days",
+    "account,time,state\na,1,x\na,2,NaN\n": "/bad.csv:3: state: `NaN` is what is written where nothing is known",
+    "account,time,state\na,1,x\n,2,y\n": "/bad.csv:3: account: is empty",
+    "account,time,state\na,1\na,2,y\n": "/bad.csv:2: has 2 cells; 3, one for each column",
+    "account,time,state\na,1,x\na,2,y,z\n": "/bad.csv:3: has 4 cells; 3, one for each column",
+    'account,time,state\na,1,"x\n': "/bad.csv:2: is not CSV",
+    "account,time,state\na,1,\na,2,\n": "/bad.csv:3: time: comes after the row without a state",
+    "account,time,state\na,1,\nb,2,\n": "/bad.csv: state: is empty in every row",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), ONE_FAULT.items())
+def test_each_bad_file_gets_one_clear_error(tmp_path: Path, text: str, fault: str) -> None:
+    """Where it is, what was found, what to do; nothing is guessed."""
+    told = bad(tmp_path, text)
+    assert told.startswith(fault)
+    assert len(told.splitlines()) == 1
+    assert "; " in told
+
+
+def test_rows_in_any_order_and_days_below_zero(tmp_path: Path) -> None:
+    """Times need no order, and rows at one time count as they stand; a first day below 0 is a day like any other."""
+    (tmp_path / "x.csv").write_text("account,time,state\na,4,z\na,-3,x\nb,1,x\na,4,y\n")
+    found = read_histories(tmp_path / "x.csv").spells
+    assert [found.states[k] for k in found.state] == ["x", "z", "y", "x"]
+    assert (found.entered_us / DAY_US).tolist() == [-3, 4, 4, 1]
+    assert (found.since_joining().left_us / DAY_US).tolist() == [7, 7, 7, 3]
 
 
 def test_times_with_zones_and_an_end(tmp_path: Path) -> None:
@@ -280,7 +379,9 @@ def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert sim.load("days.yaml").spec.ladder.states["warned"].exits["banned"].after.values == (7 * DAY_US,)
     assert command(monkeypatch, "fit", "days.csv") == 2
     assert "already there" in capsys.readouterr().err
-    assert command(monkeypatch, "fit", "days.csv", "--force", "-q") == 0
+    assert command(monkeypatch, "fit", "days.csv", "--by-visit", "0") == 2
+    assert "allowed: a whole number from 1, or auto" in capsys.readouterr().err
+    assert command(monkeypatch, "fit", "days.csv", "--force", "-q", "--by-visit", "auto") == 0
     assert capsys.readouterr().out == ""
     assert command(monkeypatch, "fit", "none.csv") == 2
     assert "there is no such file" in capsys.readouterr().err

@@ -1,8 +1,9 @@
-"""States by what was before: does a stay depend on how long the one before it was, and where to split the state if so.
+"""States by what was before: whether a stay depends on how often the account has been around, or on how long its stay before was, and where to split.
 
-A ladder knows an account's state and nothing else of its past. Where the past shows, the state has to be two: after shorter and after longer
-stays. The test is the log-rank test of each exit by itself (Mantel 1966; Peto and Peto 1972, doi:10.2307/2344317), summed over the exits of a state.
-The split is the one that the test sees best; one a state, so that the ladder stays readable.
+A ladder knows an account's state and nothing else of its past. Where the past shows, the state has to be several: at the first, second, … visit;
+after shorter and after longer stays. The test is the log-rank test of each exit by itself (Mantel 1966; Peto and Peto 1972, doi:10.2307/2344317),
+summed over the exits of a state. `visits_asked` goes on from visit to visit as long as one differs from all later ones. A split by the stay before
+is the one that the test sees best; one a state, so that the ladder stays readable.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ CUTS = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)
 """Quantiles of the stay before at which a state may be split."""
 
 CHANCE, DIFFERENCE, LEAST = 1e-6, 0.05, 300
-"""A split has to be that unlikely by chance, has to move the share that leaves by one of the exits by five points at some time, and has to leave so
-many entries on each side."""
+"""A split, by visit or by stay, has to be that unlikely by chance, has to move the share that leaves by one of the exits by five points at some time,
+and has to leave so many entries on each side."""
 
-
+MOST_VISITS = 10
 WORDS = ("short", "long")
 
 
@@ -35,6 +36,39 @@ class Split:
 
     state: int
     short_days: float
+
+
+def visit_numbers(spells: Spells, counted: str | None = None) -> Integers:
+    """How often the account of each stay had been in a state up to it.
+
+    Parameters
+    ----------
+    counted
+        The state whose visits are counted; by default the one in which most accounts begin. Whoever begins elsewhere is taken to have been there
+        before.
+    """
+    number = most_begin(spells) if counted is None else spells.states.index(counted)
+    again = (spells.state == number) & ~spells.first
+    return np.asarray(1 + np.cumsum(again) - np.cumsum(again)[spells.first][np.cumsum(spells.first) - 1], np.int64)
+
+
+def most_begin(spells: Spells) -> int:
+    """Number of the state in which most accounts begin."""
+    return int(np.argmax(np.bincount(spells.state[spells.first], minlength=len(spells.states))))
+
+
+def visits_asked(spells: Spells, counted: str | None = None) -> int:
+    """How many visits have to be separate: as long as stays at one visit differ from those at all later ones, in some state."""
+    visit = visit_numbers(spells, counted)
+    days = (spells.left_us - spells.entered_us) / DAY_US
+    for number in range(1, MOST_VISITS):
+        differ = False
+        for state in np.unique(spells.state):
+            here = (spells.state == state) & (visit >= number)
+            differ = differ or _are_two(days[here], spells.next[here], visit[here] > number) < CHANCE
+        if not differ:
+            return number
+    return MOST_VISITS
 
 
 def splits_by_stay(spells: Spells) -> list[Split]:
@@ -55,13 +89,17 @@ def _best_cut(before: Floats, days: Floats, after: Integers) -> tuple[float, flo
     best, at = 1.0, np.nan
     quantiles = np.quantile(before, CUTS) if len(before) >= 2 * LEAST else ()
     for cut in sorted({float(f"{value:.2g}") for value in quantiles}):
-        later = before > cut
-        if min(later.sum(), (~later).sum()) < LEAST:
-            continue
-        chance = _chance(days, after, later)
-        if chance < best and _differs(days, after, later):
+        chance = _are_two(days, after, before > cut)
+        if chance < best:
             best, at = chance, cut
     return best, at
+
+
+def _are_two(days: Floats, after: Integers, group: NDArray[np.bool_]) -> float:
+    """Probability by chance that stays in two groups differ so; 1 where one group is too small, or they do not differ enough."""
+    if min(group.sum(), (~group).sum()) < LEAST or not _differs(days, after, group):
+        return 1.0
+    return _chance(days, after, group)
 
 
 def _chance(days: Floats, after: Integers, later: NDArray[np.bool_]) -> float:

@@ -56,7 +56,8 @@ EVENTS_PER_PARAMETER = 5
 """Fewer events leave the simpler models only, in the end the exponential one."""
 
 GROUPED_FROM, GROUP_WIDTH = 1_000, 5e-3
-"""From so many stays on, lengths count as equal that differ by less than 0.5 %: a tenth of the work, and next to nothing beside a standard error."""
+"""From so many stays on, lengths within 0.5 % of each other count as their geometric mean, events and others apart: a tenth of the work.
+Estimates are the same up to the second order, which is some 1e-6 of them: next to nothing beside a standard error, of however many stays."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,9 @@ class _Stays:
 
 def _grouped(days: Floats, rang: NDArray[np.bool_]) -> _Stays:
     if len(days) > GROUPED_FROM:
-        days = np.exp(np.rint(np.log(days) / GROUP_WIDTH) * GROUP_WIDTH)
+        logs = np.log(days)
+        group = np.unique(2 * np.rint(logs / GROUP_WIDTH) + rang, return_inverse=True)[1]
+        days = np.exp((np.bincount(group, logs) / np.bincount(group))[group])
     values, place = np.unique(days, return_inverse=True)
     with_event = np.asarray(np.bincount(place, rang, len(values)), np.float64)
     return _Stays(values, with_event, np.asarray(np.bincount(place, minlength=len(values)) - with_event, np.float64))

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from sim.errors import Fault, ResultsError, ScenarioError
 from sim.experiments.estimate import check_events
-from sim.experiments.fitting.before import split_by_stay, splits_by_stay
+from sim.experiments.fitting.before import split_by_stay, splits_by_stay, visits_asked
+from sim.experiments.fitting.drift import Drift, drift_of
 from sim.experiments.fitting.exits import ExitFit, fit_exits
 from sim.experiments.fitting.reading import Histories, read_histories
 from sim.experiments.fitting.scenario_file import Visits, scenario_text, split_by_visit
@@ -47,6 +49,10 @@ class Fit:
     occupancy
         Columns `OCCUPANCY`: Aalen and Johansen's estimate of the share of accounts in each state of the file, with 95 % limits, and the share in the
         fitted scenario, by days since joining; up to the time after which fewer than a twentieth of the accounts were observed.
+    asked
+        How many visits the data ask to be separate, as for `sim.experiments.fitting.before.visits_asked`.
+    drift
+        How the fate of accounts changed from those that joined first to those that joined last; ``None`` where it did not.
     seconds
         Wall time.
     """
@@ -57,6 +63,8 @@ class Fit:
     scenario: Scenario
     text: str
     occupancy: pd.DataFrame
+    asked: int
+    drift: Drift | None
     seconds: float
 
     @property
@@ -139,10 +147,11 @@ def check_targets(out: Path, *, force: bool) -> None:
 def fit_histories(
     file: Path,
     *,
-    by_visit: int = 1,
+    by_visit: int | Literal["auto"] = 1,
     visits_of: str | None = None,
     by_stay: bool | None = None,
     end: str | None = None,
+    since: str | None = None,
     bans: Sequence[str] = (),
     seed: int = 0,
     force: bool = False,
@@ -152,10 +161,11 @@ def fit_histories(
 
     Parameters
     ----------
-    file, end
+    file, end, since
         As for `sim.experiments.fitting.reading.read_histories`.
     by_visit, visits_of
-        Separate states for so many visits, and of which state, as for `sim.experiments.fitting.scenario_file.split_by_visit`.
+        Separate states for so many visits, and of which state, as for `sim.experiments.fitting.scenario_file.split_by_visit`; ``"auto"`` for as many
+        as the data ask for.
     by_stay
         Split states by the length of the stay before, where that matters (`sim.experiments.fitting.before`); by default where `by_visit` splits too.
     bans
@@ -175,22 +185,24 @@ def fit_histories(
         The file has faults, or an option names a state that it has not.
     """
     began = time.perf_counter()
-    if by_visit < 1:
+    if by_visit != "auto" and by_visit < 1:
         raise ValueError(f"by_visit must be at least 1, found {by_visit}")
-    histories = read_histories(file, end)
+    histories = read_histories(file, end, since)
     _check_states(histories.spells.states, {"--bans": bans, "--visits-of": [visits_of] if visits_of else []})
     progress(0.1)
-    visits = _split(histories.spells, by_visit, visits_of, by_stay)
+    asked = visits_asked(histories.spells, visits_of)
+    visits = _split(histories.spells, asked if by_visit == "auto" else by_visit, visits_of, by_stay)
     exits = fit_exits(visits.spells)
     progress(0.6)
     accounts = int(histories.spells.first.sum())
-    source = f"{file.name}: {histories.rows - histories.later:,} rows of {accounts:,} accounts, fitted with `fit`"
+    source = f"{file.name}: {histories.rows - histories.later - histories.earlier:,} rows of {accounts:,} accounts, fitted with `fit`"
     text = scenario_text(histories, visits, exits, bans, source)
     scenario = loads(text, name=histories.name)
     check_events([scenario], force=force)
     occupancy = compare_occupancy(histories, visits, scenario, seed)
+    drift = drift_of(histories.spells)
     progress(1.0)
-    return Fit(histories, visits, exits, scenario, text, occupancy, time.perf_counter() - began)
+    return Fit(histories, visits, exits, scenario, text, occupancy, asked, drift, time.perf_counter() - began)
 
 
 def _check_states(states: Sequence[str], named: Mapping[str, Sequence[str]]) -> None:
@@ -238,7 +250,7 @@ def compare_occupancy(histories: Histories, visits: Visits, scenario: Scenario, 
 def _split(spells: Spells, by_visit: int, visits_of: str | None, by_stay: bool | None) -> Visits:
     """Split states by visit and by the stay before, as asked."""
     visits = split_by_visit(spells, by_visit, visits_of)
-    splits = splits_by_stay(visits.spells) if (by_visit > 1 if by_stay is None else by_stay) else []
+    splits = splits_by_stay(visits.spells) if (visits.depth > 1 if by_stay is None else by_stay) else []
     split, origin = split_by_stay(visits.spells, splits)
     short = {visits.spells.states[one.state]: one.short_days for one in splits}
-    return Visits(split, {name: visits.state_of[before] for name, before in origin.items()}, short)
+    return Visits(split, {name: visits.state_of[before] for name, before in origin.items()}, short, visits.depth)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.experiments.fitting.before import most_begin, visit_numbers
 from sim.experiments.fitting.exits import ExitFit
 from sim.experiments.fitting.families import NAMES
 from sim.experiments.fitting.reading import Histories
@@ -44,11 +45,14 @@ class Visits:
         Name of a split state -> name in the file, in the order of the ladder.
     short_days
         Name of a state that was split by the stay before -> up to which length, in days, that counts as short.
+    depth
+        How many visits are apart; the last holds all later ones.
     """
 
     spells: Spells
     state_of: Mapping[str, str]
     short_days: Mapping[str, float]
+    depth: int
 
 
 def split_by_visit(spells: Spells, most: int, counted: str | None = None) -> Visits:
@@ -62,12 +66,10 @@ def split_by_visit(spells: Spells, most: int, counted: str | None = None) -> Vis
         The last of the separate states holds this visit and all later ones; 1 leaves all states as they are. There are fewer where less than
         `FEWEST` entries would be left for the last.
     counted
-        The state whose visits are counted; by default the one in which most accounts begin. Whoever begins elsewhere is taken to have been there
-        before.
+        As for `sim.experiments.fitting.before.visit_numbers`.
     """
-    number = _most_begin(spells) if counted is None else spells.states.index(counted)
-    again = (spells.state == number) & ~spells.first
-    visit = 1 + np.cumsum(again) - np.cumsum(again)[spells.first][np.cumsum(spells.first) - 1]
+    number = most_begin(spells) if counted is None else spells.states.index(counted)
+    visit = visit_numbers(spells, counted)
     entries = np.bincount(np.minimum(visit[spells.state == number], most), minlength=most + 1)
     at_least = entries[::-1].cumsum()[::-1]
     depth = max([1, *(k for k in range(2, most + 1) if at_least[k] >= FEWEST)])
@@ -78,11 +80,7 @@ def split_by_visit(spells: Spells, most: int, counted: str | None = None) -> Vis
     renumbered = np.array([flat.index(name) for levels in names for name in levels], np.int64)
     following = np.where(following == CENSORED, CENSORED, renumbered[following])
     origin = {name: spells.states[k % len(spells.states)] for k, name in enumerate(flat)}
-    return Visits(replace(spells, state=renumbered[state], next=following, states=flat), origin, {})
-
-
-def _most_begin(spells: Spells) -> int:
-    return int(np.argmax(np.bincount(spells.state[spells.first], minlength=len(spells.states))))
+    return Visits(replace(spells, state=renumbered[state], next=following, states=flat), origin, {}, depth)
 
 
 def _visit_names(name: str, depth: int, taken: Sequence[str]) -> list[str]:
