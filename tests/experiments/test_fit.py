@@ -1,7 +1,10 @@
 """Fitting: a known ladder recovered over 20 seeds, traffic fines, Wikipedia's blocks, what is refused, what is written.
 
 Recovery: 20 seeds, each estimate within three standard errors of the truth. That is nine estimates a seed, 180 in all, each of which misses by chance
-0.3 % of the time; one may (two or more come up in 9 % of sets of seeds). The seeds are 0 to 19, and were not chosen.
+0.3 % of the time; one may (two or more come up in 9 % of sets of seeds). The seeds are 0 to 19, and were not chosen. The one that misses is the mean
+of the exponential clock in seed 14, 3.3 standard errors too short. It is chance and no fault of the error: the root of its likelihood ratio is 3.2,
+and over 500 other seeds that estimate was 0.01 errors off on average, with a standard deviation of 1.00 and 2 beyond three. Whether an estimate leans
+to one side is seen better in the sum over seeds, which has a test of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from sim.experiments.fitting.reading import read_histories
 from sim.experiments.fitting.scenario_file import duration_text, split_by_visit
 from sim.results.estimators import aalen_johansen
 from sim.results.spells import DAY_US, spells_of_run
+from sim.views.fits import advice
 
 SEEDS = 20
 LADDER = """
@@ -118,6 +122,20 @@ def test_chances_and_distributions_are_recovered(recovered: list[dict[tuple[str,
     assert len(scores) > 8 * SEEDS
     assert sum(score > 3 for score in scores) <= 1
     assert 0.55 < np.mean(scores) < 1.05  # the mean of |z| is 0.80: errors are neither too small nor too large
+
+
+def test_no_estimate_leans_to_one_side(recovered: list[dict[tuple[str, str], ExitFit]]) -> None:
+    """Each of the nine, summed over the seeds in its standard errors, is within 3.5 of its own: beyond by chance once in 240 sets of seeds."""
+    scores: dict[tuple[str, ...], list[float]] = {}
+    for fitted in recovered:
+        for way, (family, truth) in TRUTH.items():
+            for estimate in (fitted[way].chance, *fitted[way].parameters):
+                if fitted[way].family == family and estimate.standard_error > 0:
+                    error = (estimate.value - truth[estimate.name]) / estimate.standard_error
+                    scores.setdefault((*way, estimate.name), []).append(error)
+    assert len(scores) == 9
+    for name, own in scores.items():
+        assert abs(sum(own)) < 3.5 * len(own) ** 0.5, name
 
 
 @pytest.mark.parametrize("family", FITTERS)
@@ -455,6 +473,17 @@ def test_wikipedia_occupancy(blocks: tuple[Fit, float]) -> None:
         assert np.abs(table[state].to_numpy() - shares[:, k]).max() < 0.015, state
     assert set(observed.states) == {"free", "blocked", "indefinite"}
     assert seconds < 30
+
+
+def test_wikipedia_asks_for_visits_and_has_changed(blocks: tuple[Fit, float]) -> None:
+    """Stays at the first, second and third block differ from later ones; accounts blocked later were blocked for longer, and this is said."""
+    found, _ = blocks
+    assert found.asked == 4
+    assert found.drift is not None
+    assert (found.drift.state, found.drift.score > 8) == ("blocked", True)
+    told = advice(found)
+    assert told[0].startswith("The data ask for 4 visits apart (--by-visit 4, or auto)")
+    assert "--since 2012-11-03, or later" in told[1]
 
 
 def test_wikipedia_needs_its_splits() -> None:

@@ -170,6 +170,20 @@ def test_aalen_johansen_agrees_with_lifelines() -> None:
     assert errors[early, place] ** 2 == pytest.approx(other.variance_.to_numpy().ravel()[1:][early], rel=1e-6)
 
 
+def test_greenwood_is_the_binomial_where_all_is_seen() -> None:
+    """Without censoring shares are those counted, and their errors those of a count, exactly, however many happen at one time."""
+    days, cause = draw(np.random.default_rng(5), 300)
+    cause = np.maximum(cause, 1)
+    own = aalen_johansen(competing(days, cause, end=1e4))
+    at = np.array([0.25, 1.0, 2.5, 5.0, 9.0])
+    shares, errors = own.at(np.rint(at * DAY_US))
+    for k in (1, 2):
+        counted = ((days[:, None] <= at) & (cause[:, None] == k)).mean(axis=0)
+        place = own.states.index(f"c{k}")
+        assert shares[:, place] == pytest.approx(counted, abs=1e-12)
+        assert errors[:, place] == pytest.approx(np.sqrt(counted * (1 - counted) / 300), abs=1e-12)
+
+
 def test_standard_errors_are_the_spread_of_estimates() -> None:
     """A chain with a way back, censored at random times: standard errors against the spread over samples, a bend of a tenth is seen."""
     rng = np.random.default_rng(4)
