@@ -17,7 +17,7 @@ from scipy import stats
 import sim.results
 from sim.errors import ResultsError
 from sim.results.columns import TABLES, Column
-from sim.results.estimators import Occupancy, aalen_johansen
+from sim.results.estimators import Occupancy, aalen_johansen, first_entry
 from sim.results.intervals import welch
 from sim.results.ledger import Ledger
 from sim.results.placing import Partial, check_target, clear_abandoned
@@ -78,6 +78,14 @@ def test_observed_until_is_the_last_time_with_enough() -> None:
     found = occupancy()
     assert found.at_risk.tolist() == [8, 6, 6]
     assert [found.observed_until(share) for share in (0.5, 0.9)] == [3 * DAY_US, DAY_US]
+
+
+def test_who_begins_there_has_entered() -> None:
+    """The first entry counts and nothing after it, for the very first account too."""
+    rows = [("a", 0.0, "y"), ("a", 1.0, "x"), ("a", 2.0, "y"), ("b", 0.0, "x"), ("b", 3.0, "y")]
+    found = first_entry(spells_of(pd.DataFrame(rows, columns=["account", "time", "state"]), 4.0), ["y"])
+    assert found.times_us.tolist() == [3 * DAY_US]
+    assert found.at(np.array([0, 2.5, 3]) * DAY_US)[0][:, 1] == pytest.approx([0.5, 0.5, 1.0])
 
 
 def test_comparisons_are_counted_from_nothing() -> None:
