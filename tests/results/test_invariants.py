@@ -174,6 +174,11 @@ def start_elsewhere(tally: Tally, codes: Codes) -> None:
     tally.ever[SHOPS, FREE] -= 1
 
 
+def start_elsewhere_late(tally: Tally, codes: Codes) -> None:
+    """Where not all are there at once, so that the most at a time say nothing of it."""
+    tally.ever[MEDIA, FREE] -= 1
+
+
 def serve_nobody(tally: Tally, codes: Codes) -> None:
     tally.starts[0, APPEALS] += 1
     tally.waits[APPEALS, 0] += 1
@@ -257,6 +262,7 @@ BENT: tuple[tuple[Bend, set[str]], ...] = (
     (be_nowhere, {"accounts were in their states"}),
     (be_everywhere, {"accounts were in their states"}),
     (start_elsewhere, {"accounts were in their states"}),
+    (start_elsewhere_late, {"accounts were in their states"}),
     (serve_nobody, {"every service has an arrival"}),
     (serve_unseen, {"every service has an arrival"}),
     (serve_by_too_many, {"every service has an arrival"}),
@@ -293,6 +299,25 @@ def test_bent_tally(bend: Bend, expected: set[str], tally: Tally, codes: Codes) 
     assert expected <= failing(counts, codes)
     with pytest.raises(InvariantError, match=r"does not hold: .*\d.*report it with the scenario and the seed"):
         outcome_of(counts, codes)
+
+
+def test_more_are_served_than_there_are_reviewers(tally: Tally, codes: Codes) -> None:
+    """It is this that is told, and not what else does not hold."""
+    serve_by_too_many(tally, codes)
+    with pytest.raises(InvariantError, match=r"desk `desk`, .* there were at most 3 reviewers"):
+        check(counts_of(tally, codes), codes)
+
+
+def test_time_left_where_the_last_interval_is_shorter() -> None:
+    """The end of the run is no multiple of `observe`: bounds by hand."""
+    codes = compile_text(TEXT.replace("horizon: 60 days", "horizon: 60 days\nobserve: 7 days"))
+    counted = np.arange(1, len(codes.grid) + 1)[:, None] ** 2
+    least, most = Numbers(None, codes).time_left(counted)  # type: ignore[arg-type]
+    grid, end = codes.grid.tolist(), codes.scenario.spec.end_us
+    assert grid[-1] - grid[-2] < grid[1]
+    after = [0, *(at + 1 for at in grid[:-1])]
+    assert least[0] == sum(int(n) * (end - at) for n, at in zip(counted[:, 0], grid, strict=True))
+    assert most[0] == sum(int(n) * (end - at) for n, at in zip(counted[:, 0], after, strict=True))
 
 
 def test_bent_tables(tally: Tally, codes: Codes) -> None:
