@@ -154,6 +154,7 @@ def test_same_again_and_resumable(tmp_path: Path) -> None:
         "scenario.resolved.yaml",
         "sensitivity.csv",
         "swings.csv",
+        "traffic.csv",
     }
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
     assert runs_needed(scenario, "sobol", 4) == 4 * 4 + 5
