@@ -175,17 +175,19 @@ def _run_all(
     checked
         What the manifest says of their invariants.
     """
-    found: list[dict[Measure, Value]] = []
     checked: list[dict[str, int]] = []
-    for outcome, parts in source(codes, settings, progress):
-        for name, table in parts:
-            add(name, table)
-        found.append(outcome.measures)
-        checked.append(outcome.checked)
-        if enough(outcome):
-            break
-    summary = summarise(found, independent=not is_coupled(codes.law))
-    return summary, replace(settings, replications=len(found)), invariants.told(checked)
+
+    def measured() -> Iterator[dict[Measure, Value]]:
+        for outcome, parts in source(codes, settings, progress):
+            for name, table in parts:
+                add(name, table)
+            checked.append(outcome.checked)
+            yield outcome.measures
+            if enough(outcome):
+                break
+
+    summary = summarise(measured(), independent=not is_coupled(codes.law))
+    return summary, replace(settings, replications=len(checked)), invariants.told(checked)
 
 
 def run_in_memory(

@@ -7,6 +7,8 @@ for shares of accounts (Wilson) and for sums of which the squares are known too 
 from __future__ import annotations
 
 import math
+from array import array
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -109,13 +111,13 @@ def _state_measures(segment: str, chosen: slice, counts: Counts, names: Names, f
             found[Measure("audience_days", segment, state, "reader-days")] = Value(float(readers.sum()))
 
 
-def summarise(replications: list[dict[Measure, Value]], *, independent: bool) -> pd.DataFrame:
+def summarise(replications: Iterable[dict[Measure, Value]], *, independent: bool) -> pd.DataFrame:
     """Summary over replications.
 
     Parameters
     ----------
     replications
-        What `measures` gives for each.
+        What `measures` gives for each; taken one by one, and only the values are kept.
     independent
         Whether accounts never meet, so that limits over the accounts of a single replication are honest.
 
@@ -124,18 +126,21 @@ def summarise(replications: list[dict[Measure, Value]], *, independent: bool) ->
     pandas.DataFrame
         Columns ``measure, segment, state, value, low, high, unit``; `value` is the mean over replications, limits that are not known are NaN.
     """
+    each = iter(replications)
+    first = next(each)
+    table = [array("d", (value.value for value in first.values()))]
+    table += (array("d", (found[measure].value for measure in first)) for found in each)
     rows = []
-    for measure in replications[0]:
-        values = [replication[measure] for replication in replications]
-        numbers = [value.value for value in values]
-        if len(values) > 1:
+    for place, (measure, only) in enumerate(first.items()):
+        numbers = [values[place] for values in table]
+        if len(numbers) > 1:
             low, high = student(numbers)
-            if values[0].trials >= 0:
+            if only.trials >= 0:
                 low, high = max(low, 0.0), min(high, 1.0)
-        elif independent and values[0].trials >= 0:
-            low, high = wilson(values[0].successes, values[0].trials)
-        elif independent and not math.isnan(values[0].error):
-            low, high = normal(numbers[0], values[0].error)
+        elif independent and only.trials >= 0:
+            low, high = wilson(only.successes, only.trials)
+        elif independent and not math.isnan(only.error):
+            low, high = normal(numbers[0], only.error)
             low = max(low, 0.0)
         else:
             low, high = math.nan, math.nan

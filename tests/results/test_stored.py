@@ -197,6 +197,7 @@ def test_hashes_depend_on_the_seed(folder: Path, tmp_path: Path) -> None:
 def test_packages_that_are_missing_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout that is not installed has no version."""
     monkeypatch.setattr(manifests, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(manifests, "_versions", manifests._versions.__wrapped__)  # not those looked up before
     assert manifests.versions()["no-such-package"] == "not installed"
 
 
