@@ -276,6 +276,9 @@ class Stored:
                 yield self._guard(f"{name}.parquet", read)
 
     def _typed(self, name: str, arrow: pa.Table) -> pd.DataFrame:
+        expected = [column.name for column in TABLES[name]]
+        if arrow.column_names != expected:  # a name may be damaged where nothing is checked
+            raise ValueError(f"its columns are {', '.join(arrow.column_names)}, and not {', '.join(expected)}")
         table: pd.DataFrame = arrow.to_pandas()
         for column in TABLES[name]:
             if column.type == "category":
