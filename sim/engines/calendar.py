@@ -108,3 +108,10 @@ def next_date(calendar: Calendar) -> int:
             push(calendar.heap, 0, 0.0, calendar.due[slot], slot)
             slot = calendar.after[slot]
     return calendar.heap.time[0, 0]
+
+
+@inlined
+def first_after(calendar: Calendar) -> int:
+    """The first slot in the list of the stretch after the current one, -1 if there is none; `after` leads on from it."""
+    stretch = calendar.now[0] + 1
+    return calendar.head[stretch] if stretch < len(calendar.head) else -1

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.engines.calendar import DATE, Calendar, cancel, new_calendar, next_date, schedule
+from sim.engines.calendar import DATE, Calendar, cancel, first_after, new_calendar, next_date, schedule
 from sim.engines.heap import STANDING, Heap, new_heap, push, remove, reorder
 from sim.engines.live import AT_DESK, LATER, finish, live
 from sim.engines.tally import Tally, served
 from sim.model.account import is_limited
 from sim.model.events import begin_service
-from sim.model.jit import NEVER, Array, compiled, inlined
+from sim.model.jit import NEVER, Array, compiled, fetch_row, inlined
 from sim.model.tables import END, Tables
 
 MERGED, STILL_MERGING = -1, -2
@@ -118,6 +118,19 @@ def _change(law: Tables, crowd: Crowd, now: int) -> None:
 
 
 @inlined
+def _expect(crowd: Crowd, slot: int) -> int:
+    """Bring near what is remembered of a slot of the stretch to come, so that nothing waits for memory when it is due; returns the slot after it."""
+    if slot < 0:
+        return slot
+    fetch_row(crowd.accounts, slot)
+    fetch_row(crowd.entries, slot)
+    after = crowd.calendar.after[slot]
+    if after >= 0:
+        fetch_row(crowd.calendar.due, after)
+    return after
+
+
+@inlined
 def _attend(law: Tables, tally: Tally, crowd: Crowd, slot: int, now: int) -> int:
     """Do all that happens to one account at this instant, and find its next date.
 
@@ -179,13 +192,18 @@ def merge(law: Tables, tally: Tally, crowd: Crowd, reached: Array) -> int:
     simulated time, ``reached[1]`` the slot that stopped.
     """
     steps = 0
+    stretch = expected = -1
     while steps < STEPS_PER_CALL:
         now = min(next_date(crowd.calendar), _next_change(law, crowd))
         if now > law.constants[END]:
             return MERGED
         reached[0] = now
+        if stretch != crowd.calendar.now[0]:
+            stretch = crowd.calendar.now[0]
+            expected = first_after(crowd.calendar)
         while next_date(crowd.calendar) == now:
             slot = crowd.calendar.heap.slot[0, 0]
+            expected = _expect(crowd, expected)
             status = _attend(law, tally, crowd, slot, now)
             steps += 1
             if status != LATER:

@@ -19,14 +19,14 @@ from sim.model.account import (
     is_limited,
     next_event,
 )
-from sim.model.jit import NEVER, Array, inlined
+from sim.model.jit import NEVER, Array, inlined, pasted
 from sim.model.tables import END, Tables
 
 LATER, AT_DESK, NEEDS_STRIKES, NEEDS_LOG = range(4)
 """Why an account stopped: nothing more up to the time given; it stands before a limited desk; its memory or the log is full."""
 
 
-@inlined
+@pasted
 def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, what: int, now: int) -> int:
     """Apply one event; returns the move or `STAYED`."""
     if what == EXIT:
@@ -53,7 +53,7 @@ def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, w
     return events.hit_by_wave(law, me, entries, now)
 
 
-@inlined
+@pasted
 def step(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, what: int, now: int) -> bool:
     """Apply the account's next event, and count it; returns whether it entered a state."""
     state = me.state
@@ -69,7 +69,7 @@ def step(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, wha
     return True
 
 
-@inlined
+@pasted
 def live(
     law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, now: int, until: int, stop_at_desk: bool
 ) -> tuple[int, int]:
@@ -97,7 +97,7 @@ def live(
     return LATER, NEVER
 
 
-@inlined
+@pasted
 def start(
     law: Tables, tally: Tally, me: Any, entries: Array, segment: int, account: int, joins: int, logged: bool
 ) -> None:

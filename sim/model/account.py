@@ -26,7 +26,7 @@ import numpy as np
 
 from sim.model.draws import uniform
 from sim.model.durations import microseconds, quantile
-from sim.model.jit import NEVER, Array, inlined, ndtri
+from sim.model.jit import NEVER, Array, inlined, ndtri, pasted
 from sim.model.logarithm import standard_exponential
 from sim.model.tables import AUDIENCE, JOIN, PROPENSITY, START, VIOLATION, Tables
 
@@ -271,7 +271,7 @@ def propensity_of(law: Tables, segment: int, account: int) -> float:
     return math.exp(sigma * ndtri(u) - sigma * sigma / 2.0)
 
 
-@inlined
+@pasted
 def born(law: Tables, me: Any, entries: Array, segment: int, account: int, joins: int) -> int:
     """The account joins at time `joins` and enters the start state; `entries` must be all zero. Returns the move."""
     me.segment = segment

@@ -33,11 +33,11 @@ from sim.model.account import (
     stop_clock,
 )
 from sim.model.durations import FIXED, microseconds, quantile
-from sim.model.jit import NEVER, Array, inlined
+from sim.model.jit import NEVER, Array, inlined, pasted
 from sim.model.tables import DELAY, DETECTION, KIND_OF, LONGEST_EXPIRE, SEVERITY, SHORTEST_EXPIRE, Tables
 
 
-@inlined
+@pasted
 def leave_by_exit(law: Tables, me: Any, entries: Array, now: int) -> int:
     """The earliest exit rings. Returns the move."""
     settle(me, now)
@@ -46,7 +46,7 @@ def leave_by_exit(law: Tables, me: Any, entries: Array, now: int) -> int:
     return way.move
 
 
-@inlined
+@pasted
 def violate(law: Tables, me: Any, now: int) -> tuple[int, int, bool]:
     """A violation: its kind, severity and detection are drawn, and a detected one opens a case or joins the open one.
 
@@ -152,7 +152,7 @@ def decide(law: Tables, me: Any, entries: Array, strikes: Array, now: int) -> in
     return target.move
 
 
-@inlined
+@pasted
 def turn_phase(law: Tables, me: Any, now: int) -> None:
     """A phase comes into force.
 
@@ -170,7 +170,7 @@ def turn_phase(law: Tables, me: Any, now: int) -> None:
         aim(law, me, now)
 
 
-@inlined
+@pasted
 def restart(law: Tables, me: Any, entries: Array, now: int) -> int:
     """Enter the state anew if the phase changed its exits; look for another phase of the same instant. Returns the move or `STAYED`."""
     phase = me.restart_phase
@@ -189,7 +189,7 @@ def restart(law: Tables, me: Any, entries: Array, now: int) -> int:
     return move
 
 
-@inlined
+@pasted
 def hit_by_wave(law: Tables, me: Any, entries: Array, now: int) -> int:
     """A wave moves the account if its state is one of those named, and marks it (law, "Waves"). Returns the move or `STAYED`."""
     number = me.wave
@@ -221,7 +221,7 @@ def begin_service(law: Tables, me: Any, entries: Array, now: int) -> int:
     return me.service_end
 
 
-@inlined
+@pasted
 def end_service(law: Tables, me: Any, entries: Array, now: int) -> int:
     """Service ends: one of the outcomes is drawn, by the table of the account's mark. Returns the move."""
     spec = law.states[me.service_phase, me.state]

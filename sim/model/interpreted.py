@@ -105,3 +105,7 @@ def number_of(bits: int) -> float:
 
 def use_widest_vectors() -> None:
     """Nothing: Python has no vectors."""
+
+
+def fetch_row(rows: npt.NDArray[Any], place: int) -> None:
+    """Nothing: Python does not say where rows lie."""

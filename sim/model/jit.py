@@ -28,13 +28,14 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy.typing as npt
 from llvmlite import ir
+from numba.core import cgutils as _cgutils
 from numba.core import config as _numba_config
 from numba.extending import get_cython_function_address, intrinsic
 
 from sim.errors import RunError
 from sim.model import interpreted
 
-config = cast(Any, _numba_config)
+config, cgutils = cast(Any, _numba_config), cast(Any, _cgutils)
 IS_INTERPRETED = bool(config.DISABLE_JIT)
 """Whether Numba is switched off, so that Python itself runs what would be compiled."""
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -159,6 +160,14 @@ def inlined(function: Function) -> Function:
         return cast(Function, numba.njit(forceinline=True, **_SETTINGS)(function))
 
 
+def pasted(function: Function) -> Function:
+    """Put a function's source in the place of each call, so that it is not compiled by itself as well: for those that are large and called once."""
+    if IS_INTERPRETED:
+        return interpreted.in_python(function)
+    with _own_cache():
+        return cast(Function, numba.njit(inline="always", **_SETTINGS)(function))
+
+
 def _scipy_ndtri() -> Callable[[float], float]:
     import llvmlite.binding
 
@@ -214,6 +223,33 @@ def use_widest_vectors(context: Any) -> Any:
         return target.get_dummy_value()
 
     return numba.void(), mark
+
+
+LINE = 64
+"""Bytes that processors bring near at once."""
+
+
+@_instruction(interpreted.fetch_row)
+def fetch_row(context: Any, rows: Any, place: Any) -> Any:
+    """Ask the processor to bring a row of an array near, all the lines of memory that it covers; nothing waits for it."""
+    whole = numba.int64
+
+    def ask(target: Any, builder: Any, signature: Any, values: Any) -> Any:
+        table = target.make_array(signature.args[0])(target, builder, values[0])
+        stride = cgutils.unpack_tuple(builder, table.strides)[0]
+        size = stride.type
+        row = builder.add(builder.ptrtoint(table.data, size), builder.mul(stride, values[1]))
+        line = builder.and_(row, ir.Constant(size, -LINE))
+        byte, word = ir.PointerType(ir.IntType(8)), ir.IntType(32)
+        fetch = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0i8"
+        )
+        to_write_and_keep = [ir.Constant(word, each) for each in (1, 3, 1)]
+        with cgutils.for_range_slice(builder, line, builder.add(row, stride), ir.Constant(size, LINE)) as (at, _):
+            builder.call(fetch, [builder.inttoptr(at, byte), *to_write_and_keep])
+        return target.get_dummy_value()
+
+    return numba.void(rows, whole), ask
 
 
 def entry_point(function: Callable[..., Any], *arguments: object) -> Callable[..., Any]:

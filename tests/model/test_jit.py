@@ -89,3 +89,20 @@ def test_vectors_are_as_wide_as_the_processor_has_them() -> None:
     mark = '"prefer-vector-width"="512"'
     assert all(mark in text for text in marked.inspect_llvm().values())
     assert not any(mark in text for text in plain.inspect_llvm().values())
+
+
+@pytest.mark.machine_code
+def test_rows_are_fetched_by_the_processor_and_left_as_they_are() -> None:
+    """Rows of records, rows of numbers, and a field of records are asked for; nothing changes, and nothing is read amiss."""
+
+    def asks(rows: np.ndarray, place: int) -> None:
+        jit.fetch_row(rows, place)
+
+    fetch = numba.njit(asks)
+    records = np.zeros(5, np.dtype([("due", "i8"), ("rest", "i8", 24)]))
+    for rows in (records, np.arange(20, dtype=np.uint32).reshape(5, 4), records["due"]):
+        before = rows.tobytes()
+        for place in (0, 4, 10**6):  # a line that is not there is not an error for the processor
+            fetch(rows, place)
+        assert rows.tobytes() == before
+    assert all("prefetch" in text for text in fetch.inspect_asm().values())
