@@ -106,7 +106,7 @@ def _folded(wide: pd.DataFrame, floor: float) -> alt.Chart:
     """Curves in long form: time, name, result, value, low, high; what is not shown is left out."""
     keys: list[str | alt.FieldName] = [column for column in wide.columns if column[0] == "v"]
     return (
-        alt.Chart(wide)
+        alt.Chart()
         .transform_fold(keys, as_=["key", "raw"])
         .transform_calculate(
             name="series_names[+split(datum.key, '_')[1]]",
@@ -134,7 +134,7 @@ def _hover(wide: pd.DataFrame, drawn: Sequence[Lines], labels: Sequence[str], nu
             title = name if len(drawn) == 1 else f"{name}, {labels[number]}"
             tips.append(alt.Tooltip(field=f"t{own}", type="nominal", title=title))
     under = alt.selection_point(name="hover", on="pointerover", clear="pointerout", fields=["time"], empty=False)
-    base = alt.Chart(wide).transform_calculate(**texts).encode(x=alt.X("time:T"))
+    base = alt.Chart().transform_calculate(**texts).encode(x=alt.X("time:T"))
     line = base.mark_rule(color=INK, aria=False).encode(opacity=alt.condition(under, alt.value(0.45), alt.value(0)))
     # Stripes, each as wide as its share of the chart: the nearest point of a selection has lost its fields in Vega-Lite 6.
     stripe = alt.ExprRef(f"max(width / {len(wide)}, 2) + 1")
@@ -215,8 +215,7 @@ def line_chart(
     layers.append(line.encode(y=alt.Y("value:Q", scale=y_scale, axis=ticks), color=colour, strokeDash=dash, **grouped))
     layers += _marks(events)
     layers += _hover(wide, thin, labels, number_format)
-    chart = alt.layer(*layers).add_params(*params)
-    return dressed(chart.properties(width="container", height=height, description=described))
+    return layered(layers, wide, height, described).add_params(*params)
 
 
 def spec_of(chart: Any) -> dict[str, Any]:
@@ -226,21 +225,29 @@ def spec_of(chart: Any) -> dict[str, Any]:
     return spec
 
 
-def dressed(chart: Any) -> alt.LayerChart:
-    """The house's look: quiet axes, letters of the page."""
-    quiet: alt.LayerChart = (
-        chart.configure(font="system-ui, sans-serif", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor="#444444",
-            titleColor="#444444",
-            titleFontWeight="normal",
-            titleFontSize=12,
-            labelFontSize=12,
-            gridColor="#E6E6E6",
-            domainColor="#999999",
-            tickColor="#999999",
-        )
-        .configure_legend(labelFontSize=12, labelColor=INK)
+_LOOK = alt.Config(
+    font="system-ui, sans-serif",
+    autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+    view=alt.ViewConfig(stroke=None),
+    axis=alt.AxisConfig(
+        labelColor="#444444",
+        titleColor="#444444",
+        titleFontWeight="normal",
+        titleFontSize=12,
+        labelFontSize=12,
+        gridColor="#E6E6E6",
+        domainColor="#999999",
+        tickColor="#999999",
+    ),
+    legend=alt.LegendConfig(labelFontSize=12, labelColor=INK),
+)
+
+
+def layered(layers: Sequence[alt.Chart], data: pd.DataFrame, height: int | alt.Step, described: str) -> alt.LayerChart:
+    """Charts over one another in the house's look, as wide as what holds them.
+
+    The data are given here and not to each layer: those would be hashed and compared. All is said at once: each word more copies the whole chart.
+    """
+    return alt.LayerChart(
+        layer=list(layers), data=data, width="container", height=height, description=described, config=_LOOK
     )
-    return quiet

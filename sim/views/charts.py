@@ -27,7 +27,7 @@ import pandas as pd
 
 from sim.views import ticks
 from sim.views.bans import SHARES, Share, limits_of
-from sim.views.chart_lines import COUNT_LABELS, LABELS, Lines, dressed, line_chart
+from sim.views.chart_lines import COUNT_LABELS, LABELS, Lines, layered, line_chart
 from sim.views.curves import cube, leading, only, replications, student
 from sim.views.desk import Course, busiest, course, has_limit
 from sim.views.style import COLOURS
@@ -198,7 +198,7 @@ def flows(
     room = alt.Scale(
         domainMax=1.12 * float(rows["moves"].max()) if len(rows) else 1.0
     )  # for the numbers beside the bars
-    base = alt.Chart(rows).encode(
+    base = alt.Chart().encode(
         x=alt.X("moves:Q", axis=alt.Axis(title="moves", labelExpr=COUNT_LABELS, tickCount=5), scale=room),
         y=alt.Y("move:N", sort=order, axis=alt.Axis(title=None, labelLimit=330, domain=False, ticks=False)),
         yOffset=alt.YOffset("result:N", sort=used),
@@ -207,7 +207,7 @@ def flows(
     bars = base.mark_bar(aria=False).encode(color=alt.Color("result:N", scale=hues, legend=key))
     told = base.mark_text(align="left", dx=4, color="#444444", fontSize=11, aria=False).encode(text="text:N")
     height = alt.Step(24 if len(used) == 1 else 15)
-    return dressed(alt.layer(bars, told).properties(width="container", height=height, description=described))
+    return layered([bars, told], rows, height, described)
 
 
 def _curve_lines(
@@ -263,13 +263,12 @@ def sweep_line(rows: pd.DataFrame, label: str, *, numeric: bool, shares: bool) -
     written = ".4~p" if shares else ",.6~r"
     tips = [alt.Tooltip("x_text:N", title=label)]
     tips += [alt.Tooltip(f"{part}:Q", format=written) for part in ("value", "low", "high")]
-    base = alt.Chart(rows).encode(x=x)
+    base = alt.Chart().encode(x=x)
     band = base.mark_area(opacity=0.16, color=ACCENT, aria=False).encode(y=y.copy(), y2="high:Q")
     band = band.encode(y=alt.Y("low:Q", axis=alt.Axis(title=None, tickCount=6, **told), scale=alt.Scale(zero=False)))
     line = base.mark_line(color=ACCENT, aria=False, point={"filled": True, "size": 55}).encode(y=y, tooltip=tips)
     layers = [band, line] if rows["low"].notna().any() else [line]
-    made = alt.layer(*layers).properties(width="container", height=300, description=f"A line along {label}")
-    return dressed(made)
+    return layered(layers, rows, 300, f"A line along {label}")
 
 
 def sweep_heat(
@@ -280,7 +279,7 @@ def sweep_heat(
     written = ".4~p" if shares else ",.6~r"
     tips = [alt.Tooltip("x_text:N", title=labels[0]), alt.Tooltip("y_text:N", title=labels[1])]
     tips += [alt.Tooltip(f"{part}:Q", format=written) for part in ("value", "low", "high")]
-    base = alt.Chart(rows).encode(
+    base = alt.Chart().encode(
         y=alt.Y(
             "x_text:N",
             sort=list(up)[::-1],
@@ -301,4 +300,4 @@ def sweep_heat(
         layers.append(text.encode(text=alt.Text("value:Q", format=".3~p" if shares else ",.4~r"), color=ink))
     height = alt.Step(34 if len(up) <= 20 else 14)
     described = f"Colours over {labels[0]} and {labels[1]}"
-    return dressed(alt.layer(*layers).properties(width="container", height=height, description=described))
+    return layered(layers, rows, height, described)

@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 _SUFFIXES = (".png", ".svg")
+DOTS_PER_INCH = 150
 
 
 def limited(desks: pd.DataFrame | None) -> bool:
@@ -57,6 +58,15 @@ def _entitle(figure: Figure, title: str) -> None:
     shown = wrapped(title, WIDTH_IN - 0.6, 11.5)
     plain(figure.suptitle(shown, x=0.012, ha="left", fontsize=11, fontweight="bold", color=INK))
     figure.set_figheight(figure.get_figheight() + 0.1 + 0.18 * (shown.count("\n") + 1))
+
+
+def _lay_out(figure: Figure) -> None:
+    """Find everything its place once and for all; an engine left in place would draw the figure for it before each file is drawn."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        figure.set_dpi(DOTS_PER_INCH)
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 @house_style()
@@ -108,8 +118,9 @@ def write_figures(drawings: Mapping[str, Callable[[], Figure]], folder: Path, ti
     for name, draw in drawings.items():
         figure = draw()
         _entitle(figure, title)
+        _lay_out(figure)
         for suffix in _SUFFIXES:
             path = folder / f"{name}{suffix}"
-            figure.savefig(path, dpi=150, metadata={"Date": None} if suffix == ".svg" else {"Software": None})
+            figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if suffix == ".svg" else {"Software": None})
             written.append(path)
     return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from sim.scenario import Derivation, Scenario, Spec, State
@@ -228,7 +229,12 @@ def planned_sweep(scenario: Scenario) -> str:
 
 def _resolved(scenario: Scenario) -> dict[str, Any]:
     """The resolved form as plain values."""
-    tree, _ = parse(scenario.resolved_yaml(), Source(None, None))
+    return _plain(scenario.resolved_yaml())
+
+
+@lru_cache(maxsize=1)
+def _plain(resolved: str) -> dict[str, Any]:
+    tree, _ = parse(resolved, Source(None, None))
     assert tree is not None
     values: dict[str, Any] = plain(tree)[0]
     return values
