@@ -340,6 +340,53 @@ def test_interrupt_of_a_process(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "long.yaml"]
 
 
+DROPPED = """
+import ctypes, time
+import sim.cli, sim.cli.files
+
+@ctypes.CFUNCTYPE(None)
+def callback():
+    raise KeyboardInterrupt
+
+def compiles(*arguments, **options):
+    callback()
+    {then}
+
+sim.cli.files.load = compiles
+sim.cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "then", ["[time.sleep(0.1) for _ in range(200)]", "raise RuntimeError('no compiled object yet')"]
+)
+def test_interrupt_that_python_drops(tmp_path: Path, then: str) -> None:
+    """Machine code calls Python while it is compiled; an interrupt that falls there is dropped, and is asked for again."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED.replace("{then}", then), "show", "wechat_2022"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=take_interrupts,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted; nothing was written\n")
+    assert time.monotonic() - began < 15
+
+
+def test_interrupt_before_anything_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library that parses the command would leave without a word."""
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sim.cli.running.load", interrupted)
+    done = command("run", DESK)
+    assert (done.code, done.out, done.err) == (130, "", "interrupted; nothing was written\n")
+
+
 # ------------------------------------------------------------------------------------------------------------- validate
 def test_validate(command: Command) -> None:
     """One line for each valid file, with its size."""

@@ -9,7 +9,10 @@ import atexit
 import gc
 import os
 import sys
-from typing import NoReturn
+import threading
+from _thread import interrupt_main
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 from sim.cli import calibrate, files, fitting, resuming, running, serving, what_if
 from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, NO_READER, app
@@ -36,15 +39,38 @@ def _told_all() -> None:
     except BrokenPipeError:
         _no_reader()
     except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):  # met by the libraries that parse and print
+        met = list(_behind(stop))  # by the libraries that parse and print
+        if any(isinstance(each, BrokenPipeError) for each in met):
             _no_reader()
+        if any(isinstance(each, KeyboardInterrupt) for each in met):
+            raise KeyboardInterrupt from stop
         raise
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """What was being handled when an error was raised, and what when that was."""
+    while (context := error.__context__) is not None:
+        yield context
+        error = context
 
 
 def _no_reader() -> NoReturn:
     """Leave quietly, with the exit code of programs that such a signal ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries once more
     sys.exit(NO_READER)
+
+
+_dropped = threading.Event()
+"""Set when an interrupt fell into a callback from the compiler of machine code: Python drops it there, and the compiler may stumble over that."""
+
+
+def _ask_again(unheard: Any) -> None:
+    """Interrupt once more if an interrupt was dropped; all else that cannot be raised is told as ever."""
+    if issubclass(unheard.exc_type, KeyboardInterrupt):
+        _dropped.set()
+        threading.Timer(0.05, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unheard)
 
 
 def _spare_the_collector() -> None:
@@ -56,8 +82,14 @@ def _spare_the_collector() -> None:
 def main() -> None:
     """Entry point: errors become one message on stderr and an exit code."""
     _spare_the_collector()
+    sys.unraisablehook = _ask_again
     try:
-        _told_all()
+        try:
+            _told_all()
+        except Exception as error:
+            if _dropped.is_set():
+                raise KeyboardInterrupt from error
+            raise
     except ScenarioError as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)

@@ -91,6 +91,8 @@ def without_cyclic_gc() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()  # all that was made is put with what lasts, unseen: to look through it would hold up an interrupt by seconds
         if was_enabled:
             gc.enable()
 

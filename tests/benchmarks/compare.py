@@ -3,6 +3,7 @@
 Parts: ``engines`` (both engines, one core and all, and the hand-written NumPy yardstick), ``million`` (both engines on the same million
 accounts: eight minutes), ``desk``, ``growth`` (1 to 64 million accounts),
 ``platform`` (all 1.12 billion accounts, a process of its own), ``cold`` (nothing compiled yet), ``small`` (a second run of a small scenario),
+``histories`` (all of ten million events), ``interrupts`` (Ctrl-C in four situations),
 ``pairs`` (two scenarios of the whole platform compared), ``sweep`` (20 x 20 points of the ladder), ``replications`` (64 of the ladder on one
 worker and on two), ``calibration`` (four parameters, six targets, 100,000 accounts). Those named, or all.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 import yardstick
+from pyarrow import parquet
 
 from sim.engines import compiled, process
 from sim.experiments.bench import benchmark_scenario, codes_of, median_timing, time_engine
@@ -114,23 +117,23 @@ def growth() -> None:
         )
 
 
+ENTRY = (sys.executable, "-c", "from sim.cli import main; main()")
+
+
 def _command(*arguments: str, cache: str | None = None) -> tuple[float, float, str]:
     """Seconds, peak MiB of the child, and output of a command in an empty folder."""
     environment = dict(os.environ) | ({"NUMBA_CACHE_DIR": cache} if cache else {})
-    code = "from sim.cli import main; main()"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as told:
         began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        child = subprocess.Popen([*ENTRY, *arguments], cwd=folder, env=environment, stdout=told, stderr=told)
+        _, status, used = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return seconds, peak, done.stderr + done.stdout
+        child.returncode = os.waitstatus_to_exitcode(status)
+        told.seek(0)
+        output = told.read().decode()
+    if child.returncode:
+        raise RuntimeError(f"exit code {child.returncode} of {' '.join(arguments)}: {output}")
+    return seconds, used.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20), output
 
 
 def platform() -> None:
@@ -158,6 +161,47 @@ def small() -> None:
     print(f"enforcement-sim --help: {statistics.median(_command('--help')[0] for _ in range(REPEATS)):.2f} s")
 
 
+def histories() -> None:
+    """Histories of all accounts of a scenario that makes ten million events."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = _scaled_ladder(folder, 1_430_000)
+        seconds, peak, _ = _command("run", file, "--histories", "all", "--out", f"{folder}/out")
+        rows = parquet.read_metadata(f"{folder}/out/histories.parquet").num_rows
+    print(f"--histories all, {rows / 1e6:.1f} million events: {seconds:.1f} s, {peak:.0f} MiB (promised: below 2048)")
+
+
+def _scaled_ladder(folder: str, accounts: int, name: str = "ladder") -> str:
+    scenario = benchmark_scenario(name, accounts)
+    file = Path(folder) / f"{name}.yaml"
+    file.write_text(scenario.resolved_yaml(), encoding="utf-8")
+    return str(file)
+
+
+def interrupts() -> None:
+    """Ctrl-C while compiling, in the midst of either engine and of a merge at desks: how long until the process is gone, and what it leaves."""
+    engines = ("--engine", "compiled"), ("--engine", "process")
+    for what, name, accounts, options, after in (
+        ("compiling", "ladder", 1_000, engines[0], 6.0),
+        ("compiled engine", "ladder", 200_000_000, engines[0], 5.0),
+        ("SimPy engine", "ladder", 500_000, engines[1], 8.0),
+        ("merge at a desk", "desk", 5_000_000, engines[0], 5.0),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            file = _scaled_ladder(folder, accounts, name)
+            cache = {"NUMBA_CACHE_DIR": f"{folder}/cache"} if what == "compiling" else {}
+            command = [*ENTRY, "run", file, *options, "--out", f"{folder}/out", "--quiet"]
+            child = subprocess.Popen(command, env=dict(os.environ) | cache, stderr=subprocess.DEVNULL)
+            time.sleep(after)
+            child.send_signal(signal.SIGINT)
+            began = time.perf_counter()
+            code = child.wait()
+            seconds = time.perf_counter() - began
+            left = [each.name for each in Path(folder).iterdir() if each.name not in ("cache", f"{name}.yaml")]
+        print(
+            f"Ctrl-C, {what:<16}: gone after {seconds:.2f} s (promised: within 1), exit code {code}, left behind: {left}"
+        )
+
+
 def pairs() -> None:
     """All accounts of the platform under two deadlines, account by account, and how much narrower the limits are for it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -181,9 +225,7 @@ def sweep() -> None:
     """20 x 20 points of the ladder with 100,000 accounts each, on all cores."""
     axes = [f"--vary={path}={','.join(values)}" for path, values in VARIED.items()]
     with tempfile.TemporaryDirectory() as folder:
-        scenario = Path(folder) / "ladder_100k.yaml"
-        scenario.write_text(load(LADDER).with_values({"segments.accounts.accounts": 100_000}).resolved_yaml())
-        seconds, peak, _ = _command("sweep", str(scenario), *axes)
+        seconds, peak, _ = _command("sweep", _scaled_ladder(folder, 100_000), *axes)
     print(f"sweep of 20 x 20 points, 100,000 accounts each: {seconds:.1f} s (promised: below 180), {peak:.0f} MiB")
 
 
@@ -246,7 +288,21 @@ def calibration() -> None:
     print(told)
 
 
-PARTS = (engines, million, desk, growth, platform, cold, small, pairs, sweep, replications, calibration)
+PARTS = (
+    engines,
+    million,
+    desk,
+    growth,
+    platform,
+    cold,
+    small,
+    histories,
+    interrupts,
+    pairs,
+    sweep,
+    replications,
+    calibration,
+)
 
 if __name__ == "__main__":
     for part in PARTS:
