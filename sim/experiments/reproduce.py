@@ -93,8 +93,10 @@ class Reproduction:
 
     Attributes
     ----------
-    engine
-        The one that made it again.
+    folder, engine
+        What was made again, and by which engine.
+    tables
+        For each table of the folder its verdict and both hashes.
     difference
         The first differing row of the first table that is not identical; `None` where all are, and where the rows in the folder cannot be read
         or are the same.
