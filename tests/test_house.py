@@ -34,10 +34,15 @@ def test_every_module_is_in_the_plan(floor: str) -> None:
 
 
 def test_version_is_told_once() -> None:
-    """`CITATION.cff` cites the version that `pyproject.toml` makes."""
+    """`CITATION.cff` cites the version that `pyproject.toml` makes, with the date of its heading in `CHANGELOG.md`; what comes next stands above."""
     made = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    dated = re.search(r"^date-released: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
     assert cited is not None
+    assert dated is not None
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert headings[1] == f"{cited[1]} ({dated[1]})"
     assert cited[1] == made
 
 
