@@ -19,6 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kills", type=int, default=12, help="kills at random moments in tests/experiments/test_resume.py"
     )
     parser.addoption("--fuzz-cases", type=int, default=20_000, help="spoilt scenario files for tests/fuzz")
+    parser.addoption(
+        "--fuzz-from", type=int, default=0, help="number of the first of them: another number, other files"
+    )
 
 
 @pytest.fixture(scope="session", autouse=os.environ.get("NUMBA_DISABLE_JIT") == "1")

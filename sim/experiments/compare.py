@@ -100,7 +100,20 @@ class Compared:
         return {name: getattr(self, name) for name in names}
 
     def variance_reduction(self, measure: str = "ban_rate", segment: str = "") -> float:
-        """How many times narrower the limits of a measure are for the pairing, in the first comparison; NaN without limits."""
+        """How many times narrower the limits of a measure are for the pairing, in the first comparison.
+
+        Parameters
+        ----------
+        measure
+            A measure of `differences`.
+        segment
+            Its segment; empty: all accounts, or the first segment where a measure has no row for all.
+
+        Returns
+        -------
+        float
+            Half-width without pairing over half-width with it; NaN without limits.
+        """
         rows = self.differences[self.differences["measure"] == measure]
         if segment or (rows["segment"] == "").any():
             rows = rows[rows["segment"] == segment]

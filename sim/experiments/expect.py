@@ -78,12 +78,29 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checks:
-    """The expectations of some scenarios."""
+    """The expectations of some scenarios.
+
+    Attributes
+    ----------
+    scenarios
+        Each with its checks, in the order in which they were asked for.
+    """
 
     scenarios: tuple[Checked, ...]
 
     def count(self, verdict: Verdict) -> int:
-        """How many came out so."""
+        """How many came out so.
+
+        Parameters
+        ----------
+        verdict
+            ``"held"``, ``"failed"`` or ``"undecided"``.
+
+        Returns
+        -------
+        int
+            Expectations, over all scenarios.
+        """
         return sum(check.verdict == verdict for checked in self.scenarios for check in checked.checks)
 
     @property

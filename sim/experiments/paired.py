@@ -1,7 +1,7 @@
 """Limits of differences with the accounts as the sample: each account is compared with itself.
 
-Shares of accounts: how many count in one scenario only. Totals (entries, account-days): the spread of the accounts' own differences; of
-segments, whose sizes are fixed, the variances add up. What is not told account by account (violations, desks) has no limits here.
+Shares of accounts: how many count in one scenario only. Totals (entries, account-days, days of those wronged): the spread of the accounts' own
+differences; of segments, whose sizes are fixed, the variances add up. What is not told account by account (violations, desks) has no limits here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sim.model.jit import NEVER, Array
 from sim.model.schedule import DAY_US
 from sim.model.tables import Tables, restricted_states
 from sim.results.intervals import paired_shares, unpaired_shares
-from sim.results.summary import Measure, Value
+from sim.results.summary import WRONGED_MEASURES, Measure, Value
 from sim.results.tables import Codes
 
 MOST_READERS = 200_000
@@ -135,13 +135,15 @@ class _Told:
     def entries(self, state: str) -> Array:
         return np.bincount(self.lives.owner[self.rows(state)], minlength=len(self.lives.lengths)).astype(np.float64)
 
-    def days(self, state: str) -> Array:
+    def days(self, state: str, *, wronged: bool = False) -> Array:
         rows = self.rows(state)
+        if wronged:
+            rows = rows & (self.lives.events["wrongful"] == 1)  # the mark changes only where an account moves
         stays = _stays(self.lives, self.sample.end_us)[rows] / DAY_US
         return np.bincount(self.lives.owner[rows], stays, minlength=len(self.lives.lengths))
 
-    def days_in(self, states: Sequence[str]) -> Array:
-        return sum((self.days(state) for state in states), start=np.zeros(len(self.lives.lengths)))
+    def days_in(self, states: Sequence[str], *, wronged: bool = False) -> Array:
+        return sum((self.days(state, wronged=wronged) for state in states), start=np.zeros(len(self.lives.lengths)))
 
 
 def _readers(sample: Sample, law: Tables, names: Sequence[str]) -> Array | None:
@@ -188,7 +190,8 @@ def account_limits(
     last = [lives.final_states(pairs.words) for lives in (pairs.a, pairs.b)]
     readers = _readers(sample, law, codes[0].names.segments)
     start = codes[0].scenario.spec.ladder.start
-    restricted = [restricted_states(each.scenario.spec.ladder) for each in codes]
+    ladders = [each.scenario.spec.ladder for each in codes]
+    restricted = [restricted_states(ladder) for ladder in ladders]
     found: dict[Measure, Limits] = {}
 
     def shares(which: list[Measure], marks: list[Array]) -> None:
@@ -218,6 +221,9 @@ def account_limits(
         totals(by_state("account_days", state), days, idle * sample.end_us / DAY_US)
         if readers is not None:
             totals(by_state("audience_days", state), [readers * each for each in days], 0.0)
+    for name, kept in zip(WRONGED_MEASURES, (restricted, [ladder.bans for ladder in ladders]), strict=True):
+        days = [each.days_in(states, wronged=True) for each, states in zip(told, kept, strict=True)]
+        totals(by_state(name, ""), days, 0.0)  # whoever stays in the start state was never marked
     if len({start in states for states in restricted}) == 1:
         days = [each.days_in(states) for each, states in zip(told, restricted, strict=True)]
         totals(by_state("restricted_days", ""), days, (start in restricted[0]) * sample.end_us / DAY_US)

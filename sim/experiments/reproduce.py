@@ -28,13 +28,15 @@ from sim.experiments.repeat import cells_in, cells_of, engine_of, repeated, scen
 from sim.experiments.replications import Engine, Parts, Settings, codes_of, parts_of
 from sim.experiments.work import cores
 from sim.model.jit import Array
+from sim.model.tables import is_coupled
 from sim.results import invariants
-from sim.results.columns import SUMMARY, TABLES, Column
-from sim.results.content import ContentHash
+from sim.results.columns import TABLES, Column
+from sim.results.content import ContentHash, summary_hash
 from sim.results.manifest import manifest, versions
 from sim.results.outcome import Outcome
 from sim.results.placing import writing
-from sim.results.store import Stored, Writer
+from sim.results.store import SUMMARY, Stored, Writer
+from sim.results.summary import Measure, Value, summarise
 from sim.results.tables import Codes
 from sim.scenario import Scenario
 
@@ -93,8 +95,10 @@ class Reproduction:
 
     Attributes
     ----------
-    engine
-        The one that made it again.
+    folder, engine
+        What was made again, and by which engine.
+    tables
+        For each table of the folder its verdict and both hashes.
     difference
         The first differing row of the first table that is not identical; `None` where all are, and where the rows in the folder cannot be read
         or are the same.
@@ -176,6 +180,8 @@ def reproduce(
             _compared(name, told.get(name, (0, "")), writer.hashes.get(name), stored.folder)
             for name in dict.fromkeys((*TABLES, *told))
         )
+        if "summary" in stored.manifest:
+            tables = (*tables, _compared_summary(stored, again))
         first = next((table for table in tables if table.verdict != "identical"), None)
         difference = None if first is None else _first_difference(first, stored, again)
     return Reproduction(stored.folder, settings.engine, tables, difference, unlike, changed)
@@ -190,6 +196,8 @@ def _asked(
         kept = None if told["histories"] is None else index(told["histories"])
         settings = Settings(index(told["seed"]), index(told["replications"]), engine or told["engine"], kept)
         tables = _hashes(told)
+        if "summary" in told:
+            _hashes({"tables": {"summary": told["summary"]}})
         str(told["scenario"]["sha256"])
         unlike = _unlike_versions(told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -273,18 +281,21 @@ def _run_again(
     """Run every replication on so many processors; its tables in the order of replications."""
     at_once = min(workers, settings.replications)
     threads = max(1, workers // at_once)
-    for done, parts in enumerate(_replications(codes, settings, at_once, threads)):
-        for name, part in parts:
-            writer.add(name, part)
-        progress((done + 1) / settings.replications)
-    no_summary = pd.DataFrame(columns=list(SUMMARY))
-    return writer.finish(
-        manifest(codes, asdict(settings), 0.0, invariants.told([])), codes.scenario.resolved_yaml(), no_summary
-    )
+
+    def measured() -> Iterator[dict[Measure, Value]]:
+        for done, (outcome, parts) in enumerate(_replications(codes, settings, at_once, threads)):
+            for name, part in parts:
+                writer.add(name, part)
+            progress((done + 1) / settings.replications)
+            yield outcome.measures
+
+    summary = summarise(measured(), independent=not is_coupled(codes.law))
+    told = manifest(codes, asdict(settings), 0.0, invariants.told([]))
+    return writer.finish(told, codes.scenario.resolved_yaml(), summary)
 
 
-def _replications(codes: Codes, settings: Settings, at_once: int, threads: int) -> Iterator[Parts]:
-    """The tables of each replication, in order; no more are under way than work at once."""
+def _replications(codes: Codes, settings: Settings, at_once: int, threads: int) -> Iterator[tuple[Outcome, Parts]]:
+    """Outcome and tables of each replication, in order; no more are under way than work at once."""
     pool = ThreadPoolExecutor(at_once)
     under_way: deque[Future[tuple[Outcome, Parts]]] = deque()
     ahead = iter(range(settings.replications))
@@ -292,7 +303,7 @@ def _replications(codes: Codes, settings: Settings, at_once: int, threads: int) 
         for _ in range(settings.replications):
             for replication in islice(ahead, at_once - len(under_way)):
                 under_way.append(pool.submit(parts_of, codes, settings, replication, threads=threads))
-            yield under_way.popleft().result()[1]
+            yield under_way.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -307,6 +318,20 @@ def _compared(name: str, told: tuple[int, str], again: ContentHash | None, folde
     elif (folder / f"{name}.parquet").exists():
         verdict = _verdict_of_file(name, folder, sha256)
     return ComparedTable(name, verdict, rows, sha256, rows_again, sha256_again)
+
+
+def _compared_summary(stored: Stored, again: Stored) -> ComparedTable:
+    """The summary of the manifest beside the one made now and the one in the folder."""
+    (rows, sha256), (rows_again, sha256_again) = (
+        (each.manifest["summary"]["rows"], each.manifest["summary"]["sha256"]) for each in (stored, again)
+    )
+    verdict: Likeness = "identical" if (rows, sha256) == (rows_again, sha256_again) else "differs"
+    if verdict == "identical" and (stored.folder / SUMMARY).exists():
+        try:
+            verdict = "identical" if summary_hash(stored.summary) == sha256 else "changed after the run"
+        except ResultsError:
+            verdict = "cannot be read"
+    return ComparedTable("summary", verdict, rows, sha256, rows_again, sha256_again)
 
 
 def _verdict_of_file(name: str, folder: Path, sha256: str) -> Likeness:

@@ -87,7 +87,20 @@ class Sensitivity:
         return {"sensitivity": self.table, "swings": self.swings, "traffic": self.traffic}
 
     def indices(self, output: str, index: str) -> pd.DataFrame:
-        """One index of one output, a row for each range."""
+        """One index of one output.
+
+        Parameters
+        ----------
+        output
+            One of `outputs`.
+        index
+            ``S1`` or ``ST`` (Sobol), ``mu_star`` or ``sigma`` (Morris), as in `table`.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``value, low, high``, a row for each range, indexed by its path.
+        """
         table = self.table
         return table[(table["output"] == output) & (table["index"] == index)].set_index("path")[
             ["value", "low", "high"]

@@ -67,7 +67,21 @@ class Swept:
         return {"sweep": self.table, "curves": self.curves, "traffic": self.traffic}
 
     def of(self, measure: str, segment: str | None = None, state: str = "") -> pd.DataFrame:
-        """Rows of one measure, one for each point; of all accounts together if no segment is named.
+        """Rows of one measure, one for each point.
+
+        Parameters
+        ----------
+        measure
+            A measure of the summary, such as ``"ban_rate"``.
+        segment
+            Its segment; all accounts together if none is named.
+        state
+            For measures of a state.
+
+        Returns
+        -------
+        DataFrame
+            Columns of `table`, in the order of points.
 
         Raises
         ------

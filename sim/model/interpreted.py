@@ -20,7 +20,6 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,7 +40,7 @@ class Row:
         self.fields[name] = value
 
 
-class Seen(npt.NDArray[Any]):  # type: ignore[misc,unused-ignore]
+class Seen(np.ndarray[Any, np.dtype[Any]]):  # an `NDArray` is no class in NumPy 2.5
     """An array as compiled code sees it: its numbers are Python's, and its records `Row`."""
 
     def __getitem__(self, place: Any) -> Any:

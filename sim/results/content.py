@@ -58,3 +58,9 @@ def _canonical(values: Any, column: Column) -> bytes:
 def _words(names: tuple[object, ...]) -> NDArray[np.void]:
     """The words of some names, and last that of an empty one."""
     return np.array([hashlib.sha256(str(name).encode()).digest()[:16] for name in (*names, "")], "V16")
+
+
+def summary_hash(summary: pd.DataFrame) -> str:
+    """SHA-256 of the rows of a summary; numbers to twelve digits, as quantiles may differ in the last ones from one SciPy to another."""
+    told = summary.to_csv(index=False, float_format="%.12g", lineterminator="\n")
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -70,6 +70,11 @@ def kaplan_meier(durations: ArrayLike, observed: ArrayLike, entries: ArrayLike |
         Whether there was an event.
     entries
         When each came under observation; by default all at 0. Nobody counts at the very time of coming.
+
+    Returns
+    -------
+    Survival
+        The curve, in the unit of `durations`.
     """
     ends, happened = np.asarray(durations, np.float64), np.asarray(observed, bool)
     times, events = np.unique(ends[happened], return_counts=True)
@@ -144,6 +149,11 @@ def aalen_johansen(spells: Spells, initial: ArrayLike | None = None) -> Occupanc
         On the time scale of interest: calendar time (late joiners enter late), or `Spells.since_joining`.
     initial
         Shares at the beginning, by state. By default the states of those that are there at the earliest time; how uncertain those are counts in.
+
+    Returns
+    -------
+    Occupancy
+        Shares over time, in microseconds on the scale of `spells`.
 
     Raises
     ------

@@ -54,7 +54,7 @@ def _fits(it: Numbers, ledger: Ledger) -> None:
             total < MOST_COUNTED,
             lambda name=name, total=total: f"{total:.6g} {name} do not fit; at most {MOST_COUNTED:,}",
         )
-    for name in ("sojourn", "audience", "waited", "worked"):
+    for name in ("sojourn", "audience", "wronged", "waited", "worked"):
         high = getattr(it.tally, name)[..., 1]
         ledger.require(high < _TOP_BIT, lambda *place, name=name: f"the sum of {name} does not fit its 128 bits")
 

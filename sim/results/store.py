@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import TABLES, Column
-from sim.results.content import ContentHash
+from sim.results.content import ContentHash, summary_hash
 from sim.results.placing import MANIFEST, Partial
 from sim.scenario import Scenario, loads
 
@@ -139,6 +139,7 @@ class Writer:
         told["tables"] = {
             name: {"rows": found.rows, "sha256": found.hexdigest()} for name, found in self.hashes.items()
         }
+        told["summary"] = {"rows": len(summary), "sha256": summary_hash(summary)}
         (self.partial / SCENARIO).write_text(scenario, encoding="utf-8")
         summary.to_csv(self.partial / SUMMARY, index=False)
         (self.partial / MANIFEST).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

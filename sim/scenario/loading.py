@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,17 +13,18 @@ from typing import Any
 from sim.errors import Fault, ScenarioError
 
 from .checks import findings, names_no_state, unreached
+from .drawing import drawing
 from .files import MAX_BYTES, change, decoded, inlined, layers, read_text, shipped
-from .inheritance import matches
 from .names import allowed
-from .phases import MAX_CHECKED, MAX_PHASES, TABLES, TOO_MANY, Stretch, checked, stretches
-from .quantities import RANGE_KEYS, Quantity, Range
+from .phases import MAX_CHECKED, MAX_PHASES, TOO_MANY, Stretch, checked, stretches
+from .quantities import Range
 from .resolving import spec_of
+from .scaling import scaling
 from .schema import Document
 from .spec import Derivation, Spec
 from .sweeping import Axes, axes_of
 from .validation import Finding, Layers, read_document
-from .writing import Written, extent, leaves_in, plain_document, value_at, without_ranges, yaml_text
+from .writing import extent, leaves_in, plain_at, plain_document, value_at, without_ranges, yaml_text
 from .yaml_tree import MAX_NODES, MAX_PARTS, Allowance, Place, Source, branch, node_from
 
 _PER_PART, _PER_CHARACTER = 30, 6  # bytes in the resolved form, at most: indentation and marks; an escape
@@ -76,7 +75,17 @@ class Scenario:
         return yaml_text(self._plain)
 
     def with_values(self, changes: Mapping[str, object]) -> Scenario:
-        """The scenario with values set at paths, by the rules of a file's `set:` (``None`` removes what is there).
+        """The scenario with values set at paths, by the rules of a file's `set:`.
+
+        Parameters
+        ----------
+        changes
+            Dotted path -> value as a file writes it, with its unit (``"3 days"``); ``None`` removes what is there.
+
+        Returns
+        -------
+        Scenario
+            Another one; this one stays as it is.
 
         Raises
         ------
@@ -101,6 +110,16 @@ class Scenario:
         Reviewers of limited desks and counts of waves shrink by the same share. All are rounded up, so that every
         segment keeps at least one account.
 
+        Parameters
+        ----------
+        share
+            Above 0 and at most 1; or segment -> share, 1 for those not named.
+
+        Returns
+        -------
+        Scenario
+            The smaller one, whose accounts live as they do in the whole.
+
         Raises
         ------
         ValueError
@@ -109,30 +128,24 @@ class Scenario:
         return self.with_values(self.scaling(share))
 
     def scaling(self, share: float | Mapping[str, float]) -> dict[str, object]:
-        """What `scaled` changes: path -> value, as `with_values` and the `set:` of a file take it."""
-        shares = share if isinstance(share, Mapping) else dict.fromkeys(self._document.segments, share)
-        exact = {name: _exact(shares.get(name, 1.0)) for name in self._document.segments}
-        least = min(exact.values())
-        uneven = least != max(exact.values())
-        changes: dict[str, object] = {}
-        for name, segment in self._document.segments.items():
-            changes[f"segments.{name}.accounts"] = _scaled(segment.accounts, exact[name])
-        for name, desk in self._document.desks.items():
-            if desk.reviewers is not None:
-                changes[f"desks.{name}.reviewers"] = _scaled(desk.reviewers, least)
-        for name, wave in self._document.waves.items():
-            if wave.count is not None:
-                changes[f"waves.{name}.count"] = _scaled(wave.count, exact[wave.segment])
-        for name, phase in self._plain["phases"].items():
-            for path, value in phase["set"].items():
-                section, thing, key = (*path.split("."), "", "")[:3]
-                if (section, key) == ("waves", "count"):
-                    changes[f"phases.{name}.set.{path}"] = _scaled(value, exact[self._document.waves[thing].segment])
-                elif (section, key) == ("desks", "reviewers") and value != "unlimited":
-                    changes[f"phases.{name}.set.{path}"] = _scaled(value, least)
-        if uneven and any(path.endswith(".reviewers") for path in changes):
-            raise ValueError("accounts of all segments meet at a limited desk: one share for all")
-        return changes
+        """What `scaled` changes.
+
+        Parameters
+        ----------
+        share
+            As for `scaled`.
+
+        Returns
+        -------
+        dict
+            Path -> value, as `with_values` and the `set:` of a file take it.
+
+        Raises
+        ------
+        ValueError
+            As for `scaled`.
+        """
+        return scaling(self._document, self._plain, share)
 
     def values(self) -> dict[str, Any]:
         """Path (as for `with_values`) -> what stands there in the resolved form, of everything without parts, phases included.
@@ -160,37 +173,54 @@ class Scenario:
         values
             Path of a range -> value on the range's own scale (microseconds, events per microsecond, shares of 1, or
             plain).
+
+        Returns
+        -------
+        Scenario
+            With ranges only where no value is given.
+
+        Raises
+        ------
+        ScenarioError
+            A path is not one of a range, or the values make a scenario with faults.
         """
         return self.with_values(self.changes_at(values))
 
     def changes_at(self, values: Mapping[str, float]) -> dict[str, object]:
-        """What `drawn` sets: path -> value as a file writes it, with the other entries of tables that are scaled.
+        """What `drawn` sets.
+
+        Parameters
+        ----------
+        values
+            As for `drawn`.
+
+        Returns
+        -------
+        dict
+            Path -> value as a file writes it, with the other entries of tables that are scaled.
 
         Raises
         ------
         ScenarioError
             A path is not one of a range.
         """
-        ranges = self.ranges()
-        unknown = [path for path in values if path not in ranges]
-        if unknown:
-            raise ScenarioError(
-                [Fault("<set>", None, path, "is not a range", allowed(ranges, path, what="ranges")) for path in unknown]
-            )
-        changes: dict[str, object] = {path: ranges[path].written(value) for path, value in values.items()}
-        tables = dict.fromkeys(path.rpartition(".")[0] for path in values if _of_table(path))
-        for table in tables:
-            entries: dict[str, Any] = _plain_at(self._plain, table)
-            chances = {name: values.get(f"{table}.{name}", _chance(entry)) for name, entry in entries.items()}
-            total = math.fsum(chances.values())
-            for name, chance in chances.items():
-                changes[f"{table}.{name}"] = f"{chance / total * 100!r}%"
-        return changes
+        return drawing(self._plain, self.ranges(), values)
 
     def value(self, path: str) -> object:
-        """What stands at a path (as for `with_values`), as the resolved form writes it; ``None`` where nothing does."""
+        """What stands at a path.
+
+        Parameters
+        ----------
+        path
+            As for `with_values`.
+
+        Returns
+        -------
+        object
+            As the resolved form writes it, of a range the best value; ``None`` where nothing stands.
+        """
         try:
-            return without_ranges(_plain_at(self._plain, path))
+            return without_ranges(plain_at(self._plain, path))
         except (KeyError, IndexError, ValueError, TypeError, StopIteration):
             return None
 
@@ -364,37 +394,3 @@ def _check_written(scenario: Scenario) -> None:
 def _document(stretch: Stretch) -> Document:
     assert stretch.reading.document is not None
     return stretch.reading.document
-
-
-def _plain_at(plain: dict[str, Any], path: str) -> Any:
-    """What stands at a path of the document or of a phase's `set`."""
-    parts = path.split(".", 3)
-    if len(parts) < 4 or (parts[0], parts[2]) != ("phases", "set"):
-        return value_at(plain, path)
-    patches, rest = plain["phases"][parts[1]]["set"], parts[3]
-    key = next(key for key in patches if rest == key or rest.startswith(f"{key}."))
-    return value_at(patches[key], rest[len(key) + 1 :])
-
-
-def _of_table(path: str) -> bool:
-    """Whether a path is an entry of a table that adds up to 1."""
-    parts = tuple(path.split("."))
-    return any(matches(parts[-len(pattern) :], pattern) for pattern in TABLES)
-
-
-def _chance(written: Written | Range) -> float:
-    return written.best if isinstance(written, Range) else float(Fraction(written.removesuffix("%")) / 100)
-
-
-def _exact(share: float) -> Fraction:
-    """A share as it is written in decimals."""
-    if not 0 < share <= 1:
-        raise ValueError(f"a share is above 0 and at most 1, found {share!r}")
-    return Fraction(repr(float(share)))
-
-
-def _scaled(written: Quantity | Written, share: Fraction) -> object:
-    """A count, or a range of it, times a share, rounded up."""
-    if isinstance(written, Range):
-        return {key: str(math.ceil(Fraction(text) * share)) for key, text in zip(RANGE_KEYS, written.text, strict=True)}
-    return math.ceil(Fraction(written if isinstance(written, Written) else written.text) * share)

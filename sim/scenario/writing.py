@@ -262,3 +262,13 @@ def _scalar(value: Any, as_is: re.Pattern[str]) -> str:
 def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def plain_at(plain: dict[str, Any], path: str) -> Any:
+    """What stands at a path of the document or of a phase's `set`."""
+    parts = path.split(".", 3)
+    if len(parts) < 4 or (parts[0], parts[2]) != ("phases", "set"):
+        return value_at(plain, path)
+    patches, rest = plain["phases"][parts[1]]["set"], parts[3]
+    key = next(key for key in patches if rest == key or rest.startswith(f"{key}."))
+    return value_at(patches[key], rest[len(key) + 1 :])

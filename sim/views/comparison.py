@@ -43,7 +43,18 @@ class Comparison(Compared):
         return Plots(self)
 
     def save_figures(self, folder: Path) -> list[Path]:
-        """Write every figure as PNG and SVG; returns the files."""
+        """Write every figure as PNG (150 dpi) and SVG.
+
+        Parameters
+        ----------
+        folder
+            Where to; made if it is not there.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
         drawings: dict[str, Callable[[], Axes]] = {
             "ban_rate_difference": self.plot.difference,
             "banned_share_difference": lambda: self.plot.difference("banned_share"),
@@ -60,7 +71,20 @@ class Comparison(Compared):
         return write_figures(made, folder, self.scenarios[0].spec.title)
 
     def save_report(self, file: str | os.PathLike[str], *, note: str = "") -> Path:
-        """Write the report, one page of HTML that needs nothing else, with a note under its title; returns the file."""
+        """Write the report, one page of HTML that needs nothing else.
+
+        Parameters
+        ----------
+        file
+            Where to; what stands there is replaced.
+        note
+            A sentence under the title.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         from sim.views.report.comparison import comparison_page
 
         said = {name: list(closing_lines(self, name)) for name in self.names[1:]}
@@ -69,7 +93,19 @@ class Comparison(Compared):
         return place
 
     def save(self, folder: Path, *, force: bool = False) -> Path:
-        """Write tables, figures, resolved scenarios and manifest as a results folder, whole or not at all.
+        """Write tables, figures, report, resolved scenarios and manifest as a results folder, whole or not at all.
+
+        Parameters
+        ----------
+        folder
+            Where to.
+        force
+            Replace it if it is a results folder already.
+
+        Returns
+        -------
+        Path
+            The folder.
 
         Raises
         ------

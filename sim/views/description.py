@@ -107,6 +107,7 @@ def _segments(spec: Spec) -> Table:
 
 
 def violations_table(spec: Spec) -> Table:
+    """Kinds of violation: shares of their severities, chance to be detected, and delay until the decision; false alarms are marked."""
     table = _table("Violations", "kind", "severity", "detected", "decided after")
     for name, kind in spec.violations.items():
         shares = ", ".join(f"{severity} {share_text(share)}" for severity, share in kind.severity.items() if share)
@@ -153,6 +154,7 @@ def _clock(microseconds: int) -> str:
 
 
 def desks_table(spec: Spec) -> Table:
+    """Desks: reviewers there are from the start (phases may change that), and working hours in the scenario's own time."""
     table = _table("Desks", "desk", "reviewers", "hours")
     for name, desk in spec.desks.items():
         hours = "always"

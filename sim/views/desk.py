@@ -245,6 +245,11 @@ def desk_panels(desks: pd.DataFrame, *, events: Iterable[Event] = ()) -> Figure:
         Table `desks` of a run, not empty.
     events
         ``(time, label, kind)`` each.
+
+    Returns
+    -------
+    Figure
+        As high as it has panels.
     """
     names = busiest(desks)
     shown = [name for name in names_in(desks["desk"]) if name in names[:MAX_PANELS]]

@@ -49,7 +49,18 @@ DOTS_PER_INCH = 150
 
 
 def limited(desks: pd.DataFrame | None) -> bool:
-    """Tell whether a run has a limited desk, which couples its accounts (see `ban_rate`); one that is unlimited but closes at night is not."""
+    """Tell whether a run has a limited desk, which couples its accounts (see `ban_rate`); one that is unlimited but closes at night is not.
+
+    Parameters
+    ----------
+    desks
+        Table ``desks`` of the run, if it has one.
+
+    Returns
+    -------
+    bool
+        Whether any desk ever has some reviewers, but not any number.
+    """
     return desks is not None and has_limit(desks)
 
 

@@ -181,7 +181,18 @@ class Sensitivity(sensing.Sensitivity):
     """Indices of outputs for ranges, with their figure."""
 
     def plot(self, output: str | None = None) -> Figure:
-        """Tornado of an output; of the first if none is named."""
+        """Tornado of an output.
+
+        Parameters
+        ----------
+        output
+            One of `outputs`; the first if none is named.
+
+        Returns
+        -------
+        Figure
+            A bar for each range, the widest on top.
+        """
         return tornado(self, output or self.outputs[0])
 
 

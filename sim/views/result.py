@@ -111,13 +111,37 @@ class Result:
         return Plots(self)
 
     def save_figures(self, folder: Path) -> list[Path]:
-        """Write every figure as PNG and SVG; returns the files."""
+        """Write every figure as PNG (150 dpi) and SVG.
+
+        Parameters
+        ----------
+        folder
+            Where to; made if it is not there.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
         names = ("occupancy", "bans", "transitions", "desks")
         tables = {name: self._source.table(name) for name in names}
         return plots.save_all(tables, folder, title=self.scenario.spec.title, events=events_of(self.scenario))
 
     def save_report(self, file: str | os.PathLike[str], *, note: str = "") -> Path:
-        """Write the report, one page of HTML that needs nothing else, with a note under its title; returns the file."""
+        """Write the report, one page of HTML that needs nothing else.
+
+        Parameters
+        ----------
+        file
+            Where to; what stands there is replaced.
+        note
+            A sentence under the title.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         from sim.views.report.run import run_page
 
         names = ("occupancy", "bans", "transitions", "desks", "waits")

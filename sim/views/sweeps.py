@@ -266,7 +266,23 @@ class Sweep(Swept):
     """What a sweep found, with its figures."""
 
     def plot(self, measure: str = "ban_rate", segment: str | None = None, state: str = "") -> Figure:
-        """Draw a measure of the summary over the points."""
+        """Draw a measure of the summary over the points.
+
+        Parameters
+        ----------
+        measure, segment, state
+            As for `of`.
+
+        Returns
+        -------
+        Figure
+            Of a grid a curve, a map or several maps, for one, two or three axes; of anything else dots over each axis.
+
+        Raises
+        ------
+        ValueError
+            There are no such rows.
+        """
         return draw(self, measure, segment, state)
 
 

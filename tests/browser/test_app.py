@@ -236,13 +236,16 @@ def test_no_route_reads_a_path(path: str, address: str) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
-def ask(address: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
+def ask(
+    address: str, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> tuple[int, Mapping[str, str], bytes]:
     """The answer to a path as it is written: status, headers with names in small letters, body."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(address).netloc, timeout=30)
     try:
-        connection.request("GET", path)
+        connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        told = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, told, b"" if answer.status == 101 else answer.read()
     finally:
         connection.close()
 
@@ -269,6 +272,46 @@ def test_an_upload_that_is_too_large_is_refused(page: Any) -> None:
     page.locator("input[type=file]").set_input_files({**told, "buffer": b"#" * (2**20 + 1)})
     page.get_by_text("1.0MB or smaller").or_(page.get_by_text("File must be")).first.wait_for()
     assert page.get_by_role("heading", name="WeChat rule 3.24").count() == 1
+
+
+def test_an_upload_past_the_browser_is_bounded_too(page: Any) -> None:
+    """Sent with what a small one was sent with, as a page that is tampered with could: refused at its length."""
+    told = {"name": "mine.yaml", "mimeType": "application/yaml"}
+    with page.expect_request(lambda request: request.method == "PUT") as small:
+        page.locator("input[type=file]").set_input_files({**told, "buffer": b"title: mine"})
+    page.get_by_text("mine.yaml:").first.wait_for()
+    send = """async ([url, token, size]) => {
+        const form = new FormData();
+        form.append("file", new Blob([new Uint8Array(size)]), "mine.yaml");
+        return (await fetch(url, {method: "PUT", body: form, headers: {"X-Xsrftoken": token}})).status;
+    }"""
+    sent = small.value
+    statuses = [
+        page.evaluate(send, [sent.url, sent.headers["x-xsrftoken"], size]) for size in (1_000, 2**20 + 1, 30 * 2**20)
+    ]
+    assert statuses == [204, 413, 413]
+
+
+def test_what_is_no_page_of_ours_gets_nowhere(address: str) -> None:
+    """No session for a page elsewhere nor under another name of this machine, no upload without a session, no way in for programs."""
+    place = urllib.parse.urlsplit(address).netloc
+    socket_asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    socket_asked |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": "streamlit"}
+
+    def session(**headers: str) -> int:
+        return ask(address, "/_stcore/stream", headers=socket_asked | headers)[0]
+
+    assert (
+        session(Origin=f"http://{place}") == 101
+    )  # so it is not for the form of the question that the others are refused
+    assert session(Origin="http://elsewhere.example") == 403
+    assert session(Host="elsewhere.example", Origin="http://elsewhere.example") == 403
+    assert session(Host="elsewhere.example") == 403
+    assert ask(address, "/_stcore/upload_file/some/file", "PUT", body=b"title: mine")[0] == 403
+    for route in ("interact", "mcp"):
+        status, _, body = ask(address, f"/_stcore/agent/{route}", "POST", body=b"{}")
+        assert status in (400, 403, 404, 405)
+        assert status in (404, 405) or b"not_available" in body
 
 
 def test_ten_users_at_once(chromium: Any, address: str) -> None:

@@ -112,7 +112,7 @@ def fill(tally: Tally, rng: np.random.Generator) -> None:
     for name in ("moves", "first_bans", "ever", "violations", "starts", "waits"):
         part = getattr(tally, name)
         part[:] = rng.integers(0, 2**40, part.shape)
-    for name in ("sojourn", "audience", "waited", "worked"):
+    for name in ("sojourn", "audience", "wronged", "waited", "worked"):
         part = getattr(tally, name)
         part[:] = rng.integers(0, 2**64, part.shape, dtype=np.uint64)
         part[..., 1] >>= np.uint64(8)

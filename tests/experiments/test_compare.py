@@ -23,7 +23,7 @@ from sim.experiments.compare import Compared, compare_scenarios, names_of, run_l
 from sim.experiments.flips import Words, key_of
 from sim.experiments.paired import account_limits
 from sim.experiments.replications import codes_of
-from sim.model.tables import keyed
+from sim.model.tables import keyed, restricted_states
 from sim.results.intervals import paired_shares, unpaired_shares, welch, wilson
 from sim.results.summary import Measure
 from sim.scenario import Scenario, load, loads
@@ -226,6 +226,54 @@ def test_curves_of_states(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None
             rows = found.curves[(found.curves["segment"] == "") & (found.curves["time"] == time)]
             row = rows[(rows["measure"] == measure) & rows["state"].isin(["", state])].iloc[0]
             assert (row["low"], row["high"]) == (pytest.approx(float(low)), pytest.approx(float(high))), (time, state)
+
+
+def test_days_of_those_wronged() -> None:
+    """Where every violation is a false alarm, all restricted and banned days are of accounts wronged: same values, same limits."""
+    scenarios = [
+        ladder(deadline).with_values({"violations.spam.genuine": "false"}) for deadline in ("20 days", "14 days")
+    ]
+    found = compare_scenarios(scenarios, seed=3).differences.set_index(["measure", "state"]).sort_index()
+    columns = ["a", "b", "difference", "low", "high", "unpaired_half_width"]
+    for wronged, state in (("wrongly_restricted_days", "warned"), ("wrongly_banned_days", "banned")):
+        (mine,), (whole,) = (
+            [row for _, row in found.loc[[key], columns].iterrows()] for key in ((wronged, ""), ("account_days", state))
+        )
+        assert mine.to_numpy() == pytest.approx(whole.to_numpy(), rel=1e-9)
+        assert mine["low"] < mine["difference"] < mine["high"]
+
+
+def wronged_days(life: list[tuple[Any, ...]], states: tuple[str, ...], end: pd.Timestamp) -> float:
+    """Days that an account marked wrongful spends in some states."""
+    ends = [*(time for time, *_ in life[1:]), end]
+    return sum(
+        (until - time) / pd.Timedelta(days=1)
+        for (time, state, _, wrongful), until in zip(life, ends, strict=True)
+        if wrongful and state in states
+    )
+
+
+def test_days_of_those_wronged_against_whole_histories() -> None:
+    """Right and wrong mixed: limits from the lives of the SimPy engine, summed one by one, segment by segment."""
+    base = {"violations.trading.genuine": "false"}
+    changes = {"ladder.states.rectifying.exits.deadline.after": "2 days", "waves.closure_order.count": 12}
+    scenarios = [timeline(base), timeline(base | changes)]
+    found = compare_scenarios(scenarios, seed=3).differences.set_index(["measure", "segment"]).sort_index()
+    lives, spec = brute(scenarios, 3).dropna(), scenarios[0].spec
+    end = pd.Timestamp(spec.start) + pd.Timedelta(microseconds=spec.end_us)
+    for measure, states in (
+        ("wrongly_restricted_days", restricted_states(spec.ladder)),
+        ("wrongly_banned_days", spec.ladder.bans),
+    ):
+        days = lives[["life_a", "life_b"]].map(wronged_days, states=states, end=end)
+        changed = days["life_b"] - days["life_a"]
+        segments = changed.index.map(lambda key: key[0])
+        variance = sum(part.var() * len(part) for _, part in changed.groupby(segments))
+        row = found.loc[(measure, "")].iloc[0]
+        assert row["a"] == pytest.approx(days["life_a"].sum())
+        assert row["difference"] == pytest.approx(changed.sum(), abs=1e-9)
+        assert row["high"] - row["low"] == pytest.approx(2 * 1.959964 * math.sqrt(variance), rel=1e-6)
+        assert variance > 0.0, measure
 
 
 def test_examples_are_side_by_side() -> None:

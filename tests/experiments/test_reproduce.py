@@ -90,9 +90,9 @@ def test_identical(case: str, engine: Any, folders: dict[str, Path]) -> None:
     assert done.identical
     assert done.difference is None
     assert (done.engine, done.versions, done.scenario_changed) == (engine, {}, False)
-    assert list(done.frame["name"]) == list(TABLES)
+    assert list(done.frame["name"]) == [*TABLES, "summary"]
     assert (done.frame["sha256"] == done.frame["sha256_again"]).all()
-    assert text(folders[case], engine=engine).startswith("identical: 8 tables")
+    assert text(folders[case], engine=engine).startswith("identical: 9 tables")
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -123,6 +123,33 @@ def test_manifest_and_scenario_are_enough(folder: Path) -> None:
     for file in (*folder.glob("*.parquet"), folder / "summary.csv"):
         file.unlink()
     assert reproduce(folder).identical
+
+
+def test_summary_is_held_to_its_hash(folder: Path) -> None:
+    """Another value in the file, another hash in the manifest, and a file that is none; a folder from before there was a hash tells nothing of it."""
+    file, asked = folder / "summary.csv", json.loads((folder / "manifest.json").read_text())["summary"]
+    whole = file.read_text()
+    assert asked["rows"] == len(whole.splitlines()) - 1
+
+    def verdict() -> str:
+        done = reproduce(folder)
+        unlike = {each.name: each.verdict for each in done.tables if each.verdict != "identical"}
+        assert unlike.keys() <= {"summary"}
+        assert done.identical is not bool(unlike)
+        return unlike.get("summary", "identical")
+
+    measure, segment, state, value, *rest = whole.splitlines()[1].split(",")
+    row, other = (",".join((measure, segment, state, each, *rest)) for each in (value, str(float(value) + 1e-6)))
+    file.write_text(whole.replace(row, other, 1))
+    assert verdict() == "changed after the run"
+    file.write_bytes(b"\xff")
+    assert verdict() == "cannot be read"
+    file.write_text(whole)
+    assert verdict() == "identical"
+    change(folder, lambda told: told["summary"].update(sha256="0" * 64))
+    assert verdict() == "differs"
+    change(folder, lambda told: told.pop("summary"))
+    assert [table.name for table in reproduce(folder).tables] == list(TABLES)
 
 
 def test_nothing_is_left_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +397,7 @@ def test_scenarios_that_cannot_be_run(content: bytes | None, folder: Path) -> No
 @pytest.mark.parametrize(
     ("kind", "code", "said"),
     [
-        ("same", 0, "identical: 8 tables"),
+        ("same", 0, "identical: 9 tables"),
         ("spoilt", 1, "first difference: bans, row 3"),
         ("none", 2, "is not a results folder"),
     ],

@@ -1,7 +1,7 @@
 """Thousands of spoilt files: each is a scenario, or refused with file and line; none crashes, hangs or eats memory.
 
 20,000 scenario files and 2,000 tables of each sort by default; `pytest tests/fuzz --fuzz-cases 1000000` does a million files (with
-`-n 8` in eight processes). What is done with a case, and how to make one again by its number, is told in `worker.py`.
+`-n 8` in eight processes), `--fuzz-from 2000000` others. What is done with a case, and how to make one again by its number, is told in `worker.py`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ SECONDS = 2.0
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Portions of each family, which pytest can share out."""
     if "first" in metafunc.fixturenames:
-        cases = metafunc.config.getoption("--fuzz-cases")
+        cases, begin = (metafunc.config.getoption(f"--fuzz-{what}") for what in ("cases", "from"))
         counts = {family: max(1, int(cases * share)) for family, share in SHARES.items()}
         portions = [
-            pytest.param(family, first, min(first + PORTION, count), id=f"{family}-{first}")
+            pytest.param(family, first, min(first + PORTION, begin + count), id=f"{family}-{first}")
             for family, count in counts.items()
-            for first in range(0, count, PORTION)
+            for first in range(begin, begin + count, PORTION)
         ]
         metafunc.parametrize(("family", "first", "last"), portions)
 
@@ -82,9 +82,15 @@ def test_spoilt_scenario_files(family: str, first: int, last: int) -> None:
 
 @pytest.mark.parametrize("family", ["histories", "targets", "observed"])
 def test_spoilt_tables(family: str) -> None:
-    check(done(family, 0, TABLES), TABLES)
+    """Each is read, or refused with what is wrong and what would do; a twentieth at least is read."""
+    found = done(family, 0, TABLES)
+    check(found, TABLES)
+    assert (found["cases"], found["failed"]) == (TABLES, 0)
+    assert TABLES / 20 < found["valid"] < TABLES
 
 
 def test_a_tree_of_more_values_than_any_text_has() -> None:
     """Found by a run of 670,000 cases: parts doubled fifty times, three times over."""
-    check(done("tree", 166_061, 166_062), 1)
+    found = done("tree", 166_061, 166_062)
+    check(found, 1)
+    assert (found["cases"], found["valid"], found["failed"]) == (1, 0, 0)  # refused, with a fault that has a line

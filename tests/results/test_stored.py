@@ -20,7 +20,7 @@ from sim.experiments import replications
 from sim.experiments.replications import Settings, codes_of, run_in_memory, run_to_folder
 from sim.results import manifest as manifests
 from sim.results.columns import TABLES
-from sim.results.content import ContentHash
+from sim.results.content import ContentHash, summary_hash
 from sim.results.placing import MANIFEST
 from sim.results.store import SCENARIO, SUMMARY, Stored
 from sim.scenario import load, loads
@@ -155,6 +155,20 @@ def test_manifest(folder: Path) -> None:
     assert told["wall_seconds"] >= 0.0
     assert pd.Timestamp(told["written"]).tzinfo is not None
     assert set(told["tables"]) == set(TABLES)
+
+
+def test_summary_hash_is_of_twelve_digits() -> None:
+    """The last bits of a limit do not show, a thousandth does; nor does it matter whether the numbers were read from a file."""
+    table = pd.DataFrame({"measure": ["ban_rate"], "value": [1 / 3], "low": [np.nan], "high": [0.4]})
+    assert summary_hash(table.assign(value=np.nextafter(1 / 3, 1))) == summary_hash(table)
+    assert summary_hash(table.assign(value=1 / 3 + 1e-3)) != summary_hash(table)
+    assert summary_hash(table.assign(measure="banned_share")) != summary_hash(table)
+
+
+def test_manifest_hashes_the_summary(folder: Path) -> None:
+    """As it is read back."""
+    stored = Stored(folder)
+    assert stored.manifest["summary"] == {"rows": len(stored.summary), "sha256": summary_hash(stored.summary)}
 
 
 def test_manifest_hashes_content(folder: Path) -> None:

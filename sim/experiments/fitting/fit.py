@@ -107,6 +107,11 @@ class Fit:
         decorate
             Called with the path of the scenario in the folder in which all files are made, to add more beside it.
 
+        Returns
+        -------
+        list of Path
+            The files, by name.
+
         Raises
         ------
         ResultsError
