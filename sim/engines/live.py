@@ -22,6 +22,8 @@ from sim.model.account import (
 from sim.model.jit import NEVER, Array, inlined, pasted
 from sim.model.tables import END, Tables
 
+TOO_MANY = 1 << 60
+"""Counted for the violation that brings an account's number of them, which keys its draws, back to 0: `sim.results.invariants` refuses so many."""
 LATER, AT_DESK, NEEDS_STRIKES, NEEDS_LOG = range(4)
 """Why an account stopped: nothing more up to the time given; it stands before a limited desk; its memory or the log is full."""
 
@@ -33,7 +35,7 @@ def _apply(law: Tables, tally: Tally, me: Any, entries: Array, strikes: Array, w
         return events.leave_by_exit(law, me, entries, now)
     if what == VIOLATE:
         kind, severity, detected = events.violate(law, me, now)
-        tally.violations[me.segment, kind, severity, 1 if detected else 0] += 1
+        tally.violations[me.segment, kind, severity, 1 if detected else 0] += 1 if me.violation != 0 else TOO_MANY
         if me.case_at > now or not events.room_for_strike(law, me, strikes, now):
             return STAYED
         return events.decide(law, me, entries, strikes, now)  # no delay: nothing comes between violation and decision

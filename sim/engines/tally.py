@@ -110,11 +110,13 @@ def new_tally(tables: Tables, names: Names, observe_us: int) -> Tally:
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF_WORD = np.uint64(32)
 _ONE = np.uint64(1)
+TOP_BIT = np.uint64(1 << 63)
+"""Highest bit of a sum's high word. No sum that is as large as that passes `sim.results.invariants`, so it must not wrap to a small one either."""
 
 
 @inlined
 def add_product(words: Array, a: Any, b: Any) -> None:
-    """Add the product of two non-negative int64 to a 128-bit sum held as (low, high) uint64."""
+    """Add the product of two non-negative int64 to a 128-bit sum held as (low, high) uint64, whose highest bit stays set once it is."""
     a = np.uint64(a)
     b = np.uint64(b)
     low_low = (a & _LOW) * (b & _LOW)
@@ -127,7 +129,7 @@ def add_product(words: Array, a: Any, b: Any) -> None:
     words[0] += low
     if words[0] < low:
         high += _ONE
-    words[1] += high
+    words[1] = (words[1] + high) | (words[1] & TOP_BIT)
 
 
 @inlined
@@ -269,5 +271,7 @@ def add_tally(total: Tally, part: Tally) -> None:
     for name in ("sojourn", "audience", "wronged", "waited", "worked"):
         mine, other = getattr(total, name), getattr(part, name)
         low = mine[..., 0] + other[..., 0]
+        large = (mine[..., 1] | other[..., 1]) & TOP_BIT
         mine[..., 1] += other[..., 1] + (low < other[..., 0])
+        mine[..., 1] |= large
         mine[..., 0] = low

@@ -106,5 +106,5 @@ def use_widest_vectors() -> None:
     """Nothing: Python has no vectors."""
 
 
-def fetch_row(rows: npt.NDArray[Any], place: int) -> None:
+def fetch_row(rows: Any, place: int) -> None:
     """Nothing: Python does not say where rows lie."""

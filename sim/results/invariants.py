@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.engines.tally import SUB_BUCKETS
+from sim.engines.tally import SUB_BUCKETS, TOP_BIT
 from sim.model.jit import Array
 from sim.model.schedule import UNLIMITED
 from sim.results.ledger import Ledger, Numbers, whole
@@ -41,7 +41,6 @@ MOST_COUNTED = 2**53
 """No count may reach this: up to here doubles are exact, and no sum of counts in the tables can wrap."""
 MOST_READERS = 10**15
 """Largest audience of an account (law, "Population")."""
-_TOP_BIT = np.uint64(1 << 63)
 
 
 def _fits(it: Numbers, ledger: Ledger) -> None:
@@ -56,7 +55,7 @@ def _fits(it: Numbers, ledger: Ledger) -> None:
         )
     for name in ("sojourn", "audience", "wronged", "waited", "worked"):
         high = getattr(it.tally, name)[..., 1]
-        ledger.require(high < _TOP_BIT, lambda *place, name=name: f"the sum of {name} does not fit its 128 bits")
+        ledger.require(high < TOP_BIT, lambda *place, name=name: f"the sum of {name} does not fit its 128 bits")
 
 
 def _conserved(it: Numbers, ledger: Ledger) -> None:

@@ -48,7 +48,20 @@ def test_add_product_at_extremes(a: int, b: int) -> None:
     for before in (0, 1, 2**64 - 1, 2**64, 2**96 + 2**64 - 3):
         words = np.array([before % 2**64, before >> 64], np.uint64)
         add_product(words, a, b)
-        assert value(words) == (before + a * b) % 2**128
+        assert value(words) == before + a * b
+
+
+def test_a_sum_that_is_too_large_stays_so() -> None:
+    """The highest bit of a sum is never lost again, so that one that wraps is not taken for a small one."""
+    words = np.array([2**64 - 1, 2**64 - 1], np.uint64)
+    add_product(words, LARGEST, LARGEST)
+    assert value(words) >= 2**127
+    total, part = new(), new()
+    for name in ("sojourn", "audience", "wronged", "waited", "worked"):
+        for mine, other in ((2**63, 2**63), (2**64 - 1, 1), (1, 2**64 - 1)):
+            getattr(total, name)[..., 1], getattr(part, name)[..., 1] = mine, other
+            add_tally(total, part)
+            assert (getattr(total, name)[..., 1] >= 2**63).all(), name
 
 
 @pytest.mark.parametrize("a", INTERESTING)

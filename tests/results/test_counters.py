@@ -7,6 +7,7 @@ counts of a tally, 64 bits          adding tallies raises (`tests/engines/test_t
 sums of a tally, 128 bits           beyond 2^127 `counts fit` does not hold
 bulk count of idle accounts         is at most the accounts of a segment, and goes into counts of the tally
 numbers in rows of the log          wider than what a file can name, and than the accounts that it may have
+violations of an account, 32 bits   the one that brings them back to 0 counts for 2^60
 entries of an account, 32 bits      an account that is back at 0 has entered for the first time again, which `ever` tells
 ==================================  ============================================================================================
 """
@@ -143,6 +144,30 @@ def test_an_account_enters_a_state_more_often_than_is_counted(bend: int, monkeyp
     with pytest.raises(
         InvariantError, match=r"accounts were in their states does not hold: .*4 accounts were ever in it, of 3"
     ):
+        check(counts_of(tally, codes), codes)
+
+
+@pytest.mark.parametrize("bend", [0, 2**32 - 100])
+def test_an_account_violates_more_often_than_is_counted(bend: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its draws would come again. On a run in which an account is near 2^32 violations, after an honest first one."""
+    text = ROUND.replace(
+        "ladder:", "violations: {v: {rate: {a: 1 per hour}, severity: {minor: 1}, detection: {chance: 0}}}\nladder:"
+    )
+    codes = compile_text(text)
+    populate, runs = process._Run.populate, list[Any]()
+    monkeypatch.setattr(process._Run, "populate", lambda run: (populate(run), runs.append(run)))
+
+    def bent(share: float) -> None:
+        if share == 0.5:
+            runs[0].accounts["violation"][0] = bend or runs[0].accounts["violation"][0]
+
+    tally = new_tally(codes.law, codes.names, codes.scenario.spec.observe_us)
+    process.run(keyed(codes.law, 1, 0), tally, progress=bent)
+    assert 500 < tally.violations.sum() % 2**60 < 950
+    if bend == 0:
+        check(counts_of(tally, codes), codes)
+        return
+    with pytest.raises(InvariantError, match=r"counts fit does not hold: .*violations"):
         check(counts_of(tally, codes), codes)
 
 
