@@ -22,7 +22,8 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +46,15 @@ class Plan:
     environment: dict[str, str]
     imports: tuple[str, ...]
     machine_code: bool
+    options: tuple[str, ...]
     own: dict[str, list[str]]
     wide: list[str]
 
-    def stages(self, module: Path) -> list[list[str]]:
-        """Tests of a module, in the order in which they are asked."""
+    def stages(self, module: Path) -> list[tuple[list[str], list[str]]]:
+        """Tests of a module, in the order in which they are asked; with each, the tests whose duration says how long these may take."""
         own = self.own.get(module.name, [])
-        return [tests for tests in (own, [test for test in self.wide if test not in own]) if tests]
+        rest = [test for test in self.wide if test not in own]
+        return [(own, own), (rest, self.wide)] if own else [(self.wide, self.wide)]
 
 
 def plan_of(part: str) -> Plan:
@@ -63,6 +66,7 @@ def plan_of(part: str) -> Plan:
         told.get("environment", {}),
         tuple(told.get("imports", ())),
         told.get("machine_code", False),
+        tuple(told.get("options", ())),
         told["own"],
         told["wide"],
     )
@@ -99,7 +103,8 @@ class Worker:
                 import pytest
 
                 options = ["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--scenarios", "20", "--kills", "2"]
-                code = int(pytest.main([*options, f"--basetemp={self.place / 'temporary'}", *tests]))
+                options += [*self.plan.options, f"--basetemp={self.place / 'temporary'}"]
+                code = int(pytest.main([*options, *tests]))
             finally:
                 os._exit(code)
         code = _wait(child, limit)
@@ -126,21 +131,27 @@ class Worker:
         os.chdir(self.place)
         assert text is not None
         file = self.place / spec.module_path
-        stages = self.plan.stages(file)
-        limits = [30.0 + 6.0 * self.seconds(tests) for tests in stages]
-        before, stat = file.read_bytes(), file.stat()
-        sys.dont_write_bytecode = True  # a second is too long for the dates of byte code
-        try:
-            file.write_text(text, encoding="utf-8")
-            for number, (tests, limit) in enumerate(zip(stages, limits, strict=True)):
+        for number, (tests, timed) in enumerate(self.plan.stages(file)):
+            limit = 30.0 + 6.0 * self.seconds(timed)
+            with _instead(file, text):
                 code, printed = self.tests(tests, limit)
-                if code != 0:
-                    told = TIMEOUT if code is None else f"stage {number}\n{printed}"
-                    return WorkResult(WorkerOutcome.NORMAL, told, TestOutcome.KILLED, change(spec))
-            return WorkResult(WorkerOutcome.NORMAL, "", TestOutcome.SURVIVED, change(spec))
-        finally:
-            file.write_bytes(before)
-            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            if code != 0:
+                told = TIMEOUT if code is None else f"stage {number}\n{printed}"
+                return WorkResult(WorkerOutcome.NORMAL, told, TestOutcome.KILLED, change(spec))
+        return WorkResult(WorkerOutcome.NORMAL, "", TestOutcome.SURVIVED, change(spec))
+
+
+@contextmanager
+def _instead(file: Path, text: str) -> Iterator[None]:
+    """Have another text in a file for a while."""
+    before, stat = file.read_bytes(), file.stat()
+    sys.dont_write_bytecode = True  # a second is too long for the dates of byte code
+    file.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def _wait(child: int, limit: float) -> int | None:
