@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sim.model.account import ACCOUNT
-from sim.model.events import room_for_strike
-from sim.model.jit import compiled
+from sim.model.events import room_for_strike, turn_phase
+from sim.model.jit import NEVER, compiled
 from sim.model.tables import Tables, compile_tables
 from sim.scenario import loads
 
@@ -47,3 +47,32 @@ def test_room_for_a_strike(held: int, now: int, room: bool, left: list[int]) -> 
     accounts["held"] = held
     assert _room(law, accounts, strikes, now * DAY) is room
     assert strikes[: accounts["held"][0]].tolist() == [day * DAY for day in left]
+
+
+@compiled
+def _turn(law: Tables, accounts: np.ndarray, now: int) -> None:
+    turn_phase(law, accounts[0], now)
+
+
+@pytest.mark.parametrize(
+    ("rate", "to_go", "due", "left", "then"),
+    [
+        (2, 2.0, 5, 2.0, 5),  # it is due now and stays due, whatever the phase makes of the rate
+        (0, 2.0, 5, 0.0, None),  # nothing is left to violate: it waits, with nothing to go
+        (2, 2.5, 5.5, 0.5, 5.25),  # half a unit of hazard is left, at two a day
+        (0, 2.5, 5.5, 0.5, None),  # it waits with what is left
+        (1, 2.5, 5.5, 2.5, 5.5),  # a phase that changes nothing leaves the clock alone
+    ],
+)
+def test_a_violation_as_a_phase_comes(rate: int, to_go: float, due: float, left: float, then: float | None) -> None:
+    """A clock that was set on the third day and has run at one a day until the fifth, when the phase comes into force."""
+    change = f"set: {{violations.spam.rate.shops: {rate} per day}}"
+    law, _ = compile_tables(loads(TEXT.replace("set: {ladder.strikes.expire: 4 days}", change)))
+    accounts = np.zeros(1, ACCOUNT)
+    accounts["propensity"], accounts["hazard"], accounts["since"] = 1.0, 1.0 / DAY, 3 * DAY
+    accounts["to_go"], accounts["violation_at"], accounts["seldom_at"] = to_go, due * DAY, DAY
+    _turn(law, accounts, 5 * DAY)
+    assert accounts["phase"][0] == 1
+    assert accounts["seldom_at"][0] == 0
+    assert accounts["to_go"][0] == left
+    assert accounts["violation_at"][0] == (NEVER if then is None else then * DAY)
