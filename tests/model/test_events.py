@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.model.account import ACCOUNT
-from sim.model.events import room_for_strike, turn_phase
+from sim.model.account import ACCOUNT, STAYED, catch_up, enter
+from sim.model.events import restart, room_for_strike, turn_phase
 from sim.model.jit import NEVER, compiled
 from sim.model.tables import Tables, compile_tables
 from sim.scenario import loads
@@ -76,3 +76,33 @@ def test_a_violation_as_a_phase_comes(rate: int, to_go: float, due: float, left:
     assert accounts["seldom_at"][0] == 0
     assert accounts["to_go"][0] == left
     assert accounts["violation_at"][0] == (NEVER if then is None else then * DAY)
+
+
+@compiled
+def _at_once(law: Tables, accounts: np.ndarray, entries: np.ndarray, now: int, moves: np.ndarray) -> None:
+    me = accounts[0]
+    enter(law, me, entries, 0, 0)
+    catch_up(law, me, now)
+    for turn in range(len(moves)):
+        moves[turn] = restart(law, me, entries, now) if me.restart_at == now else STAYED - 1
+
+
+def test_phases_of_one_instant_restart_in_turn() -> None:
+    """Three phases of one date, of which the first and the last enter accounts anew: two moves, in their order, and no third."""
+    ladder, phases = TEXT.split("phases:")
+    there = "violation: {minor: fine}, exits: {leaves: {to: gone, after: 20 days}}}, gone: {activity: 0}}}"
+    ladder = ladder.replace("violation: {minor: fine}}}}", there)
+    change = "set: {{ladder.states.fine.exits.leaves.after: {} days}}"
+    phases = "\n".join(
+        f"  {name}: {{from: 2023-01-07, in_progress: {mode}, {change.format(days)}}}"
+        for name, mode, days in (("one", "restart", 19), ("two", "keep", 18), ("three", "restart", 17))
+    )
+    law, names = compile_tables(loads(f"{ladder}phases:\n{phases}\n"))
+    accounts, entries, moves = np.zeros(1, ACCOUNT), np.zeros(2, np.int64), np.zeros(3, np.int64)
+    accounts["restart_at"] = NEVER
+    _at_once(law, accounts, entries, 5 * DAY, moves)
+    assert [names.moves[move] for move in moves[:2]] == [(0, 0, "phase:one"), (0, 0, "phase:three")]
+    assert moves[2] == STAYED - 1
+    assert entries.tolist() == [3, 0]
+    assert accounts["phase"][0] == 3
+    assert accounts["exit_at"][0] == (5 + 17) * DAY
