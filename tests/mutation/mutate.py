@@ -1,8 +1,8 @@
 """Mutation testing: small faults are put into the code, one at a time, and the tests have to notice each.
 
 ``python tests/mutation/mutate.py results --sample 200 --seed 1`` ends with 1 where fewer than 90 % are noticed, and prints those that were not.
-`tests.toml` says which modules a part has, and which tests look at each. Everything happens in copies of the checkout, and what was found is kept in
-a session of cosmic-ray's (``--session``), with which ``cr-report`` and ``cr-html`` work.
+`tests.toml` says which modules a part has, and which tests look at each; `equivalent.toml`, which faults change nothing. Everything happens in
+copies of the checkout, and what was found is kept in a session of cosmic-ray's (``--session``), with which ``cr-report`` and ``cr-html`` work.
 
 A test run spends most of its time on imports and on machine code. So each worker imports what the faults cannot touch, once, and runs the tests of
 every mutant in a fork of itself.
@@ -34,6 +34,7 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkI
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 AT_LEAST = 0.90
+KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 TIMEOUT = "timeout"
 """Beginning of the output of a mutant whose tests did not come to an end."""
 
@@ -239,22 +240,35 @@ def run(plan: Plan, session: Path, items: list[WorkItem], workers: int) -> None:
         raise SystemExit("a worker ended before its work was done; the same command with --session goes on")
 
 
-def report(session: Path) -> float:
-    """Print what came of the mutants. Returns the share that was noticed."""
-    done = WorkDB(session, WorkDB.Mode.open).completed_work_items
-    outcomes = Counter(
-        TIMEOUT if (result.output or "").startswith(TIMEOUT) else str(result.test_outcome.value) for _, result in done
-    )
-    share = 1.0 - outcomes["survived"] / len(done)
-    for _, result in sorted(done, key=lambda each: str(each[1].diff)):
-        if result.test_outcome is TestOutcome.SURVIVED:
+def outcome(result: WorkResult, equivalent: dict[str, str]) -> str:
+    """What came of a mutant. One of those that change nothing is told by the line that it makes."""
+    if result.test_outcome is TestOutcome.SURVIVED:
+        made = (str(result.diff).partition("\n  + ")[2]).strip()
+        return EQUIVALENT if made in equivalent else SURVIVED
+    return TIMEOUT if (result.output or "").startswith(TIMEOUT) else KILLED
+
+
+def report(session: Path, part: str) -> float:
+    """Print what came of the mutants. Returns the share noticed of those that are not known to change nothing."""
+    equivalent = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))[part]
+    results = [result for _, result in WorkDB(session, WorkDB.Mode.open).completed_work_items]
+    outcomes = Counter(outcome(result, equivalent) for result in results)
+    for result in sorted(results, key=lambda each: str(each.diff)):
+        if outcome(result, equivalent) == SURVIVED:
             print(f"survived: {result.diff}")
-    half_width = 1.96 * (share * (1.0 - share) / len(done)) ** 0.5
-    print(
-        f"{len(done)} mutants: {outcomes['killed']} killed, {outcomes[TIMEOUT]} timed out, {outcomes['survived']} survived: "
-        f"{100 * share:.1f} % noticed (+- {100 * half_width:.1f} %, 95 %)"
-    )
-    return share
+    print(f"{len(results)} mutants:", ", ".join(f"{count} {each}" for each, count in sorted(outcomes.items())))
+    noticed = outcomes[KILLED] + outcomes[TIMEOUT]
+    for of, told in ((len(results), "all"), (len(results) - outcomes[EQUIVALENT], f"those not {EQUIVALENT}")):
+        low, high = wilson(noticed, of)
+        print(f"noticed of {told}: {100 * noticed / of:.1f} % (95 %: {100 * low:.0f} to {100 * high:.0f} %)")
+    return noticed / (len(results) - outcomes[EQUIVALENT])
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % limits of a share; from here and not from `sim`, which is what is mutated."""
+    z2 = 1.96**2
+    middle, half = count + z2 / 2, (z2 * (count * (of - count) / of + z2 / 4)) ** 0.5
+    return (middle - half) / (of + z2), (middle + half) / (of + z2)
 
 
 def main() -> None:
@@ -281,7 +295,7 @@ def main() -> None:
         found.close()
         if items:
             run(plan, session, items, told.workers)
-        if report(session) < AT_LEAST:
+        if report(session, told.part) < AT_LEAST:
             raise SystemExit(f"fewer than {100 * AT_LEAST:.0f} % were noticed")
 
 
