@@ -107,6 +107,22 @@ def test_features_are_covered() -> None:
     assert set(FEATURES) - used == set()
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_every_feature(seed: int) -> None:
+    """The scenarios that use every feature once more, each a test of its own and quick enough for Python without Numba.
+
+    The compiled engine, which is slow there, lives every sixth of them; what it does otherwise than the SimPy engine it does in all.
+    """
+    scenario = random_scenario(np.random.default_rng(seed))
+    codes = compile_text(as_yaml(scenario))
+    tally, events = lived(codes, "process", seed=seed)
+    assert first_difference(told(codes, events), reference.events(scenario, seed, 0)) == ""
+    if seed % 6 == 0:
+        other, compiled_events = lived(codes, "compiled", seed=seed)
+        assert np.array_equal(events, compiled_events)
+        assert same_tally(tally, other) == []
+
+
 @pytest.mark.parametrize("name", ["timeline", "strikes"])
 def test_prefix(name: str) -> None:
     """Promise 3: the first accounts of a large segment live the same lives in a small one."""

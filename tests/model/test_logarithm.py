@@ -20,6 +20,7 @@ BITS = {
     "-0x1.2bec333018867p-2": "-0x1.62e42fefa39efp-2",
     "-0x1.0000000000000p-1": "-0x1.62e42fefa39efp-1",
     "-0x1.8000000000000p-1": "-0x1.62e42fefa39efp+0",
+    "-0x1.f7ffffd1aa16cp-1": "-0x1.0a2b22810b716p+2",
     "-0x1.fffff00000000p-1": "-0x1.d1cb7eea86c0ap+3",
     "-0x1.fffffffffffffp-1": "-0x1.25e4f7b2737fap+5",
 }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sim.model.durations import DISTRIBUTION, FAMILIES, mean, microseconds, quantile
+from sim.model.durations import DISTRIBUTION, FAMILIES, mean, microseconds, quantile, share_within
 from sim.model.jit import LONGEST
 from sim.scenario import Distribution
 
@@ -82,6 +82,19 @@ def test_quantile_increases(family: str, values: tuple[float, ...], theirs: obje
     found = sampled(family, values, np.sort(U))
     assert np.all(np.diff(found) >= 0.0)
     assert np.all(np.isfinite(found))
+
+
+@pytest.mark.parametrize(("family", "values", "theirs"), CASES, ids=IDS)
+def test_share_within_is_the_distribution_function(family: str, values: tuple[float, ...], theirs: object) -> None:
+    """SciPy's, and from there on every duration is longer; 0 below the shortest, 1 from the longest on."""
+    distribution, quantiles = row(family, values)
+    for share in (0.01, 0.3, 0.8) if theirs is not None else ():
+        limit = float(theirs.ppf(share))
+        found = share_within(distribution, quantiles, limit)
+        assert found == pytest.approx(share, rel=1e-9)
+        assert quantile(distribution, quantiles, float(np.nextafter(found, 1.0)) + 1e-15) > limit
+    assert share_within(distribution, quantiles, 0.0) < 1e-15
+    assert share_within(distribution, quantiles, 1e300) == 1.0
 
 
 def test_fixed() -> None:

@@ -49,6 +49,15 @@ def test_without_hours() -> None:
     assert steps(Desk(0, None)) == [(0, 0)]
 
 
+@pytest.mark.parametrize("end", [5, 6])
+def test_a_phase_at_the_end(end: int) -> None:
+    """The last instant of the run belongs to it; what would come a microsecond later does not."""
+    desks = [Desk(1, None), Desk(2, None)]
+    assert staffing(desks, [0, end], MONDAY, end) == ([0, end], [1, 2])
+    assert staffing(desks, [0, end - 1], MONDAY, end) == ([0, end - 1], [1, 2])
+    assert staffing(desks, [0, end + 1], MONDAY, end) == ([0], [1])
+
+
 def test_office_hours_and_weekend() -> None:
     """Nine to five from Monday to Friday, closed before, between and on the weekend."""
     expected: Steps = [(0, 0)]

@@ -1,8 +1,8 @@
 """Mutation testing: small faults are put into the code, one at a time, and the tests have to notice each.
 
 ``python tests/mutation/mutate.py results --sample 200 --seed 1`` ends with 1 where fewer than 90 % are noticed, and prints those that were not.
-`tests.toml` says which modules a part has, and which tests look at each. Everything happens in copies of the checkout, and what was found is kept in
-a session of cosmic-ray's (``--session``), with which ``cr-report`` and ``cr-html`` work.
+`tests.toml` says which modules a part has, and which tests look at each; `equivalent.toml`, which faults change nothing. Everything happens in
+copies of the checkout, and what was found is kept in a session of cosmic-ray's (``--session``), with which ``cr-report`` and ``cr-html`` work.
 
 A test run spends most of its time on imports and on machine code. So each worker imports what the faults cannot touch, once, and runs the tests of
 every mutant in a fork of itself.
@@ -22,7 +22,8 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkI
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 AT_LEAST = 0.90
+KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 TIMEOUT = "timeout"
 """Beginning of the output of a mutant whose tests did not come to an end."""
 
@@ -45,13 +47,15 @@ class Plan:
     environment: dict[str, str]
     imports: tuple[str, ...]
     machine_code: bool
+    options: tuple[str, ...]
     own: dict[str, list[str]]
     wide: list[str]
 
-    def stages(self, module: Path) -> list[list[str]]:
-        """Tests of a module, in the order in which they are asked."""
+    def stages(self, module: Path) -> list[tuple[list[str], list[str]]]:
+        """Tests of a module, in the order in which they are asked; with each, the tests whose duration says how long these may take."""
         own = self.own.get(module.name, [])
-        return [tests for tests in (own, [test for test in self.wide if test not in own]) if tests]
+        rest = [test for test in self.wide if test not in own]
+        return [(own, own), (rest, self.wide)] if own else [(self.wide, self.wide)]
 
 
 def plan_of(part: str) -> Plan:
@@ -63,6 +67,7 @@ def plan_of(part: str) -> Plan:
         told.get("environment", {}),
         tuple(told.get("imports", ())),
         told.get("machine_code", False),
+        tuple(told.get("options", ())),
         told["own"],
         told["wide"],
     )
@@ -99,7 +104,8 @@ class Worker:
                 import pytest
 
                 options = ["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--scenarios", "20", "--kills", "2"]
-                code = int(pytest.main([*options, f"--basetemp={self.place / 'temporary'}", *tests]))
+                options += [*self.plan.options, f"--basetemp={self.place / 'temporary'}"]
+                code = int(pytest.main([*options, *tests]))
             finally:
                 os._exit(code)
         code = _wait(child, limit)
@@ -126,21 +132,27 @@ class Worker:
         os.chdir(self.place)
         assert text is not None
         file = self.place / spec.module_path
-        stages = self.plan.stages(file)
-        limits = [30.0 + 6.0 * self.seconds(tests) for tests in stages]
-        before, stat = file.read_bytes(), file.stat()
-        sys.dont_write_bytecode = True  # a second is too long for the dates of byte code
-        try:
-            file.write_text(text, encoding="utf-8")
-            for number, (tests, limit) in enumerate(zip(stages, limits, strict=True)):
+        for number, (tests, timed) in enumerate(self.plan.stages(file)):
+            limit = 30.0 + 6.0 * self.seconds(timed)
+            with _instead(file, text):
                 code, printed = self.tests(tests, limit)
-                if code != 0:
-                    told = TIMEOUT if code is None else f"stage {number}\n{printed}"
-                    return WorkResult(WorkerOutcome.NORMAL, told, TestOutcome.KILLED, change(spec))
-            return WorkResult(WorkerOutcome.NORMAL, "", TestOutcome.SURVIVED, change(spec))
-        finally:
-            file.write_bytes(before)
-            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            if code != 0:
+                told = TIMEOUT if code is None else f"stage {number}\n{printed}"
+                return WorkResult(WorkerOutcome.NORMAL, told, TestOutcome.KILLED, change(spec))
+        return WorkResult(WorkerOutcome.NORMAL, "", TestOutcome.SURVIVED, change(spec))
+
+
+@contextmanager
+def _instead(file: Path, text: str) -> Iterator[None]:
+    """Have another text in a file for a while."""
+    before, stat = file.read_bytes(), file.stat()
+    sys.dont_write_bytecode = True  # a second is too long for the dates of byte code
+    file.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def _wait(child: int, limit: float) -> int | None:
@@ -228,22 +240,35 @@ def run(plan: Plan, session: Path, items: list[WorkItem], workers: int) -> None:
         raise SystemExit("a worker ended before its work was done; the same command with --session goes on")
 
 
-def report(session: Path) -> float:
-    """Print what came of the mutants. Returns the share that was noticed."""
-    done = WorkDB(session, WorkDB.Mode.open).completed_work_items
-    outcomes = Counter(
-        TIMEOUT if (result.output or "").startswith(TIMEOUT) else str(result.test_outcome.value) for _, result in done
-    )
-    share = 1.0 - outcomes["survived"] / len(done)
-    for _, result in sorted(done, key=lambda each: str(each[1].diff)):
-        if result.test_outcome is TestOutcome.SURVIVED:
+def outcome(result: WorkResult, equivalent: dict[str, str]) -> str:
+    """What came of a mutant. One of those that change nothing is told by the line that it makes."""
+    if result.test_outcome is TestOutcome.SURVIVED:
+        made = (str(result.diff).partition("\n  + ")[2]).strip()
+        return EQUIVALENT if made in equivalent else SURVIVED
+    return TIMEOUT if (result.output or "").startswith(TIMEOUT) else KILLED
+
+
+def report(session: Path, part: str) -> float:
+    """Print what came of the mutants. Returns the share noticed of those that are not known to change nothing."""
+    equivalent = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))[part]
+    results = [result for _, result in WorkDB(session, WorkDB.Mode.open).completed_work_items]
+    outcomes = Counter(outcome(result, equivalent) for result in results)
+    for result in sorted(results, key=lambda each: str(each.diff)):
+        if outcome(result, equivalent) == SURVIVED:
             print(f"survived: {result.diff}")
-    half_width = 1.96 * (share * (1.0 - share) / len(done)) ** 0.5
-    print(
-        f"{len(done)} mutants: {outcomes['killed']} killed, {outcomes[TIMEOUT]} timed out, {outcomes['survived']} survived: "
-        f"{100 * share:.1f} % noticed (+- {100 * half_width:.1f} %, 95 %)"
-    )
-    return share
+    print(f"{len(results)} mutants:", ", ".join(f"{count} {each}" for each, count in sorted(outcomes.items())))
+    noticed = outcomes[KILLED] + outcomes[TIMEOUT]
+    for of, told in ((len(results), "all"), (len(results) - outcomes[EQUIVALENT], f"those not {EQUIVALENT}")):
+        low, high = wilson(noticed, of)
+        print(f"noticed of {told}: {100 * noticed / of:.1f} % (95 %: {100 * low:.0f} to {100 * high:.0f} %)")
+    return noticed / (len(results) - outcomes[EQUIVALENT])
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % limits of a share; from here and not from `sim`, which is what is mutated."""
+    z2 = 1.96**2
+    middle, half = count + z2 / 2, (z2 * (count * (of - count) / of + z2 / 4)) ** 0.5
+    return (middle - half) / (of + z2), (middle + half) / (of + z2)
 
 
 def main() -> None:
@@ -270,7 +295,7 @@ def main() -> None:
         found.close()
         if items:
             run(plan, session, items, told.workers)
-        if report(session) < AT_LEAST:
+        if report(session, told.part) < AT_LEAST:
             raise SystemExit(f"fewer than {100 * AT_LEAST:.0f} % were noticed")
 
 

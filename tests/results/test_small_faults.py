@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from results.written import write
 from scipy import stats
@@ -21,9 +23,10 @@ from sim.results.estimators import Occupancy, aalen_johansen, first_entry
 from sim.results.intervals import welch
 from sim.results.ledger import Ledger
 from sim.results.placing import Partial, check_target, clear_abandoned
-from sim.results.spells import DAY_US, spells_of
+from sim.results.spells import DAY_US, Spells, spells_of
 from sim.results.store import SCENARIO, Stored, Writer, arrow_of, check_packed, packed
 from sim.results.summary import Measure, Value, summarise
+from sim.results.tables import HOUR_US
 
 RESULTS = Path(sim.results.__file__).parent
 
@@ -180,3 +183,38 @@ def test_limits_over_replications_stay_within_shares() -> None:
     found = summarise(ones, independent=True).set_index("measure")
     assert found.loc["ban_rate", ["low", "high"]].tolist() == [0.0, 1.0]
     assert found.loc["entries", "high"] > 10
+
+
+def test_a_day_has_twenty_four_hours() -> None:
+    """Hours of waiting and days in a state are the same time."""
+    assert 24 * HOUR_US == DAY_US == 86_400_000_000
+
+
+def test_spells_are_told_apart_as_objects() -> None:
+    """Arrays have no one answer to whether they are equal: spells can stand in a set, and are equal to themselves alone."""
+    table = pd.DataFrame([("a", 0.0, "x"), ("b", 1.0, "y")], columns=["account", "time", "state"])
+    one, other = spells_of(table, 4.0), spells_of(table, 4.0)
+    assert isinstance(one, Spells)
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
+def test_places_are_made_with_all_above_them(tmp_path: Path) -> None:
+    """Results may go into a folder of folders that are not there yet."""
+    partial = Partial(tmp_path / "years" / "2024" / "x")
+    assert partial.path.parent == tmp_path / "years" / "2024"
+    partial.discard()
+
+
+def test_pages_of_tables_carry_their_checksum(tmp_path: Path) -> None:
+    """A bit that was turned on the disk, is told and not read as another number."""
+    file = write(tmp_path / "x") / "bans.parquet"
+    whole, written = Stored(file.parent).table("bans"), file.read_bytes()
+    rows = pq.ParquetFile(file).metadata.row_group(0)
+    last = rows.column(rows.num_columns - 1)
+    silent = 0
+    for place in range(last.data_page_offset, last.data_page_offset + last.total_compressed_size, 13):
+        file.write_bytes(written[:place] + bytes([written[place] ^ 4]) + written[place + 1 :])
+        with suppress(ResultsError):
+            silent += not Stored(file.parent).table("bans").equals(whole)
+    assert silent == 0

@@ -22,7 +22,7 @@ from sim.results import manifest as manifests
 from sim.results.columns import TABLES
 from sim.results.content import ContentHash, summary_hash
 from sim.results.placing import MANIFEST
-from sim.results.store import SCENARIO, SUMMARY, Stored
+from sim.results.store import SCENARIO, SUMMARY, Stored, packed, unpacked
 from sim.scenario import load, loads
 
 
@@ -45,6 +45,16 @@ def test_folder_is_absolute(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_tables_come_back_as_they_were(folder: Path, name: str) -> None:
     """Read back, a table equals the one in memory: values, types, categories and their order."""
     pd.testing.assert_frame_equal(Stored(folder).table(name), in_memory().table(name))
+
+
+def test_packed_tables_come_back_as_they_were() -> None:
+    """A text and the parts of tables, in the order in which they were packed, the two parts of one table too."""
+    parts = [(name, in_memory().table(name)) for name in (*TABLES, "bans")]
+    text, found = unpacked(packed("any text", parts))
+    assert text == "any text"
+    for (name, part), (other, table) in zip(parts, found, strict=True):
+        assert other == name
+        pd.testing.assert_frame_equal(table, part)
 
 
 def test_summary_comes_back_as_it_was(folder: Path) -> None:

@@ -1,0 +1,108 @@
+"""What the law does at moments that few histories come to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim.model.account import ACCOUNT, STAYED, catch_up, enter
+from sim.model.events import restart, room_for_strike, turn_phase
+from sim.model.jit import NEVER, compiled
+from sim.model.tables import Tables, compile_tables
+from sim.scenario import loads
+
+DAY = 86_400_000_000
+TEXT = """
+schema: 1
+title: Strikes that expire after ten days, and after four from the fifth day on
+assumed: [every number]
+start: 2023-01-02
+horizon: 30 days
+segments: {shops: {accounts: 1}}
+violations: {spam: {rate: {shops: 1 per day}, severity: {minor: 100%}, detection: {chance: 1}}}
+ladder: {start: fine, bans: [], strikes: {expire: 10 days}, states: {fine: {on_violation: {minor: fine}}}}
+phases: {strict: {from: 2023-01-07, set: {ladder.strikes.expire: 4 days}}}
+"""
+
+
+@compiled
+def _room(law: Tables, accounts: np.ndarray, strikes: np.ndarray, now: int) -> bool:
+    return room_for_strike(law, accounts[0], strikes, now)
+
+
+@pytest.mark.parametrize(
+    ("held", "now", "room", "left"),
+    [
+        (2, 30, True, [0, 4]),  # there is room: nothing need be forgotten, however old
+        (3, 9, False, [0, 4, 9]),
+        (3, 10, True, [4, 9]),  # ten days old is too old
+        (3, 14, True, [9]),
+        (3, 19, True, []),
+    ],
+)
+def test_room_for_a_strike(held: int, now: int, room: bool, left: list[int]) -> None:
+    """Only where there is none, strikes are forgotten that are too old for every phase; the others move up, the oldest first."""
+    law, _ = compile_tables(loads(TEXT))
+    accounts, strikes = np.zeros(1, ACCOUNT), np.array([0, 4, 9]) * DAY
+    accounts["held"] = held
+    assert _room(law, accounts, strikes, now * DAY) is room
+    assert strikes[: accounts["held"][0]].tolist() == [day * DAY for day in left]
+
+
+@compiled
+def _turn(law: Tables, accounts: np.ndarray, now: int) -> None:
+    turn_phase(law, accounts[0], now)
+
+
+@pytest.mark.parametrize(
+    ("rate", "to_go", "due", "left", "then"),
+    [
+        (2, 2.0, 5, 2.0, 5),  # it is due now and stays due, whatever the phase makes of the rate
+        (0, 2.0, 5, 0.0, None),  # nothing is left to violate: it waits, with nothing to go
+        (2, 2.5, 5.5, 0.5, 5.25),  # half a unit of hazard is left, at two a day
+        (0, 2.5, 5.5, 0.5, None),  # it waits with what is left
+        (1, 2.5, 5.5, 2.5, 5.5),  # a phase that changes nothing leaves the clock alone
+    ],
+)
+def test_a_violation_as_a_phase_comes(rate: int, to_go: float, due: float, left: float, then: float | None) -> None:
+    """A clock that was set on the third day and has run at one a day until the fifth, when the phase comes into force."""
+    change = f"set: {{violations.spam.rate.shops: {rate} per day}}"
+    law, _ = compile_tables(loads(TEXT.replace("set: {ladder.strikes.expire: 4 days}", change)))
+    accounts = np.zeros(1, ACCOUNT)
+    accounts["propensity"], accounts["hazard"], accounts["since"] = 1.0, 1.0 / DAY, 3 * DAY
+    accounts["to_go"], accounts["violation_at"], accounts["seldom_at"] = to_go, due * DAY, DAY
+    _turn(law, accounts, 5 * DAY)
+    assert accounts["phase"][0] == 1
+    assert accounts["seldom_at"][0] == 0
+    assert accounts["to_go"][0] == left
+    assert accounts["violation_at"][0] == (NEVER if then is None else then * DAY)
+
+
+@compiled
+def _at_once(law: Tables, accounts: np.ndarray, entries: np.ndarray, now: int, moves: np.ndarray) -> None:
+    me = accounts[0]
+    enter(law, me, entries, 0, 0)
+    catch_up(law, me, now)
+    for turn in range(len(moves)):
+        moves[turn] = restart(law, me, entries, now) if me.restart_at == now else STAYED - 1
+
+
+def test_phases_of_one_instant_restart_in_turn() -> None:
+    """Three phases of one date, of which the first and the last enter accounts anew: two moves, in their order, and no third."""
+    ladder, phases = TEXT.split("phases:")
+    there = "violation: {minor: fine}, exits: {leaves: {to: gone, after: 20 days}}}, gone: {activity: 0}}}"
+    ladder = ladder.replace("violation: {minor: fine}}}}", there)
+    change = "set: {{ladder.states.fine.exits.leaves.after: {} days}}"
+    phases = "\n".join(
+        f"  {name}: {{from: 2023-01-07, in_progress: {mode}, {change.format(days)}}}"
+        for name, mode, days in (("one", "restart", 19), ("two", "keep", 18), ("three", "restart", 17))
+    )
+    law, names = compile_tables(loads(f"{ladder}phases:\n{phases}\n"))
+    accounts, entries, moves = np.zeros(1, ACCOUNT), np.zeros(2, np.int64), np.zeros(3, np.int64)
+    accounts["restart_at"] = NEVER
+    _at_once(law, accounts, entries, 5 * DAY, moves)
+    assert [names.moves[move] for move in moves[:2]] == [(0, 0, "phase:one"), (0, 0, "phase:three")]
+    assert moves[2] == STAYED - 1
+    assert entries.tolist() == [3, 0]
+    assert accounts["phase"][0] == 3
+    assert accounts["exit_at"][0] == (5 + 17) * DAY
