@@ -361,6 +361,8 @@ def test_distribution_functions() -> None:
     times = np.array([0.0, 2.0, 3.0])
     for after, at, left in (
         (Distribution("fixed", (2.0,)), [0, 1, 1], [0, 0, 1]),
+        (Distribution("triangular", (2.0, 2.0, 2.0)), [0, 1, 1], [0, 0, 1]),
+        (Distribution("lognormal", (2.0, 0.0)), [0, 1, 1], [0, 0, 1]),
         (Distribution("empirical", (0.0, 0.0, 2.0, 2.0, 4.0)), [0.25, 0.75, 0.875], [0.0, 0.5, 0.875]),
         (Distribution("empirical", (2.0, 2.0)), [0, 1, 1], [0, 0, 1]),
     ):

@@ -199,7 +199,7 @@ def test_resume_says_what_the_verb_would_have(
 
     def said(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["enforcement-sim", *arguments])
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             cli.main()
         return re.sub(r"\d+\.\d s\b", "some s", capsys.readouterr().out)
 
