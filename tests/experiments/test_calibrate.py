@@ -311,6 +311,14 @@ def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"shops.yaml", "targets.csv", "fit"}
 
 
+def test_nothing_to_fit_to() -> None:
+    """No target, no start."""
+    with pytest.raises(ValueError, match="at least one target and one start"):
+        calibrate(ladder(), [])
+    with pytest.raises(ValueError, match="at least one target and one start"):
+        calibrate(ladder(), targets_of(ladder(), FIGURES[:1], [0.5], 0.02), starts=0)
+
+
 def test_a_folder_in_the_way_is_refused_before_any_run(tmp_path: Path) -> None:
     """Nothing is lost by a name that is taken."""
     (tmp_path / "fit").mkdir()

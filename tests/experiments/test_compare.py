@@ -336,6 +336,8 @@ def test_what_cannot_be_compared() -> None:
         compare_scenarios([ladder("5 days"), loads(as_text("people"), name="y")])
     with pytest.raises(ScenarioError, match="two or more"):
         compare_scenarios([other])
+    with pytest.raises(ValueError, match="replications must be at least 1, found 0"):
+        compare_scenarios([ladder("5 days"), ladder("9 days")], replications=0)
 
 
 def as_text(segment: str) -> str:
