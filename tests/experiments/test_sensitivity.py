@@ -194,6 +194,20 @@ def test_in_python_and_in_words(method: Method, capsys: pytest.CaptureFixture[st
     assert method == "morris" or "none" in told
 
 
+def test_what_cannot_be_sampled_is_refused() -> None:
+    """With what can."""
+    scenario = two_rates(200)
+    for options, told in (
+        ({"method": "guess"}, "method must be one of morris, sobol, found 'guess'"),
+        ({"samples": 1}, "samples must be at least 2, found 1"),
+        ({"samples": 12}, "a power of 2, such as 8 or 16; found 12"),
+        ({"samples": 2**16}, "65536 samples make 262,149 points; at most 100,000"),
+        ({"samples": 2, "replications": 0}, "replications must be at least 1, found 0"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            sensitivity(scenario, ["ban_rate@end"], **options)  # type: ignore[arg-type]
+
+
 def test_outputs_at_any_time_agree_with_the_summary() -> None:
     """The end read off the curves is the end of the summary."""
     scenario = two_rates(500)

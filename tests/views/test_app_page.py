@@ -155,6 +155,42 @@ def test_a_small_scenario_is_drawn_whole(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "What-if file, as pictured" not in labels(shown)
 
 
+def test_all_accounts_take_the_place_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they have been run, and their numbers are those of the command line."""
+    small, shown = golden(monkeypatch, 60)
+    total = sum(segment.accounts for segment in small.spec.segments.values())
+    assert [block.value for block in shown.markdown if f" of {total:,} accounts: " in block.value]
+    next(button for button in shown.button if button.label == "Run all accounts").click().run()
+    shown.session_state["whole"][1].join(60)
+    shown.run()
+    assert not shown.exception
+    assert f"All {total:,} accounts." in [block.value for block in shown.markdown]
+    summary = sim.run(small, seed=1).summary
+    assert numbers(shown, "baseline") == [
+        percent(rate) for rate in summary.loc[summary["measure"] == "ban_rate", "value"]
+    ]
+
+
+def test_a_run_of_all_accounts_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its words, and not as markup; the sample stays, and the run can be begun again."""
+    honest = picture.draw
+
+    def draw(*scenarios: object, most: int | None = None) -> object:
+        if most is None:
+            raise MemoryError("no *room*")
+        return honest(*scenarios, most=most)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(picture, "draw", draw)
+    _, shown = golden(monkeypatch, 60)
+    next(button for button in shown.button if button.label == "Run all accounts").click().run()
+    shown.session_state["whole"][1].join(60)
+    shown.run()
+    assert not shown.exception
+    assert [told.value for told in shown.error] == [r"The run of all accounts failed\: no \*room\*"]
+    assert "Run all accounts" in labels(shown)
+    assert shown.table
+
+
 def test_without_streamlit_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything else is looked at."""
     monkeypatch.setattr(serving, "find_spec", lambda name: None)
