@@ -236,6 +236,22 @@ def test_run_refuses(arguments: tuple[str, ...], told: str, command: Command, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", DESK, "--draws", "4", "--engine", "process"), "--engine: --draws takes the compiled engine"),
+        (("sensitivity", DESK, "--method", "guess"), "--method: found 'guess'; allowed: morris, sobol"),
+        (("sensitivity", DESK, "--samples", "12"), "--samples: found 12; Sobol's sequence needs a power of 2"),
+    ],
+)
+def test_samples_of_ranges_refuse(arguments: tuple[str, ...], told: str, command: Command, tmp_path: Path) -> None:
+    """As for a run: what was found and what is allowed, exit code 2, nothing written."""
+    done = command(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.error
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("verb", ["run", "show", "validate"])
 @pytest.mark.parametrize(
     ("source", "told"),

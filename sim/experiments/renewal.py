@@ -40,7 +40,8 @@ def share_within(after: Distribution, times: Array, *, before: bool = False) -> 
     """Distribution function at times above or at 0 (microseconds); its limit from the left with `before`."""
     values = after.values
     side = np.less if before else np.less_equal
-    if after.family == "fixed" or (after.family == "lognormal" and values[1] == 0.0):
+    width = {"fixed": 0.0, "lognormal": values[-1], "triangular": values[-1] - values[0]}.get(after.family, 1.0)
+    if width == 0.0:
         return np.asarray(side(values[0], times), np.float64)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if after.family == "exponential":
@@ -60,8 +61,6 @@ def share_within(after: Distribution, times: Array, *, before: bool = False) -> 
 
 def _triangular(values: Sequence[float], times: Array) -> Array:
     low, mode, high = values
-    if low == high:
-        return np.asarray(times >= low, np.float64)
     rising = (np.clip(times, low, mode) - low) ** 2 / ((high - low) * max(mode - low, 1e-300))
     falling = 1.0 - (high - np.clip(times, mode, high)) ** 2 / ((high - low) * max(high - mode, 1e-300))
     return np.asarray(np.where(times < mode, rising, falling))

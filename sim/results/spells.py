@@ -14,7 +14,7 @@ observation. Spells are what the estimators of `sim.results.estimators` read, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,13 +99,6 @@ class Spells:
         kept = self.where(last)
         follows = np.append(np.diff(kept.account) == 0, False)[: len(kept)]
         return replace(kept, next=np.where(follows, np.roll(kept.state, -1), CENSORED))
-
-    def renamed(self, names: Mapping[str, str]) -> Spells:
-        """The spells with other names for states; states that get one name become one state."""
-        states = tuple(dict.fromkeys(names[state] for state in self.states))
-        number = np.array([states.index(names[state]) for state in self.states], np.int64)
-        following = np.where(self.next == CENSORED, CENSORED, number[self.next])
-        return replace(self, state=number[self.state], next=following, states=states)
 
 
 def spells_of(histories: pd.DataFrame, end: pd.Timestamp | float | None = None) -> Spells:

@@ -125,9 +125,9 @@ def _log_ticks(low: float, high: float) -> list[float]:
     for steps in ((1, 2, 5), (1, 3), (1,)):
         ticks = [step * 10.0**decade for decade in decades for step in steps]
         kept = [tick for tick in ticks if low <= tick <= high]
-        if len(kept) <= 5 or steps == (1,):
-            return kept[:: -(-len(kept) // 5)]
-    return []
+        if len(kept) <= 5:
+            break
+    return kept[:: max(1, -(-len(kept) // 5))]
 
 
 def _limit(parameter: dict[str, object]) -> str:

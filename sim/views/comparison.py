@@ -234,7 +234,7 @@ def _headline_rows(comparison: Comparison, name: str) -> Iterator[tuple[str, dic
     if len(restricted) > 1:
         for row in rows:
             if row["measure"] == "restricted_days":
-                yield "days restricted", row, _count
+                yield "restricted days", row, _count  # "days restricted" would be of a state called so
     for state in restricted:
         for row in rows:
             if row["measure"] == "account_days" and row["state"] == state:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement.lives import as_yaml, compile_text, same_tally
+from agreement.lives import ENGINES, as_yaml, compile_text, lived, same_tally
 from random_scenarios import random_scenario
 
 from sim.engines import compiled, idle
@@ -209,3 +209,19 @@ def test_golden_files_are_found() -> None:
     codes = compile_text(load(GOLDEN / "timeline.yaml").with_values({"phases.clampdown": None}).resolved_yaml())
     law = keyed(codes.law, 42, 0)
     assert [int(idle_tests(law, segment).simple[0]) for segment in range(3)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("bans", ["out", "fine"])
+def test_both_engines_count_who_keeps_no_history(bans: str) -> None:
+    """Few accounts, so that Python can live them, too: those that stay where they began are counted as if they had been followed, ban or not."""
+    few = {name: {**segment, "accounts": 40} for name, segment in QUIET["segments"].items()}
+    few["late"] = {"accounts": 30, "joins": {"from": "2023-02-01", "to": "2023-05-01"}}
+    waves = {**QUIET["waves"], "order": {**QUIET["waves"]["order"], "count": 3}}
+    world = {**QUIET, "segments": few, "waves": waves, "ladder": {**QUIET["ladder"], "bans": [bans]}}
+    codes = compile_text(as_yaml(world))
+    followed, _ = lived(codes, "process", seed=5)
+    for engine in ENGINES.values():
+        tally = new_tally(codes.law, codes.names, codes.scenario.spec.observe_us)
+        engine(keyed(codes.law, 5, 0), tally, 0)
+        assert same_tally(tally, followed) == []
+    assert followed.moves[:, :, 0].sum() > 3 * followed.moves[:, :, 1:].sum() > 0

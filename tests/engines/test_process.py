@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,30 @@ def test_a_service_that_never_ends_holds_its_account(reviewers: object, engine: 
     codes = compile_text(as_yaml(scenario))
     _, events = lived(codes, engine, seed=3)
     assert first_difference(told(codes, events), reference.events(scenario, 3)) == ""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_phases_of_one_instant_restart_what_each_has_changed(engine: str) -> None:
+    """One after the other, in the order of the file: the clocks of a state begin anew for each that touches its exits."""
+    states = {
+        "on": {"exits": {"over": {"to": "off", "after": {"uniform": {"low": "3 days", "high": "9 days"}}}}},
+        "off": {"exits": {"back": {"to": "on", "after": {"uniform": {"low": "1 day", "high": "2 days"}}}}},
+        "moved": {"activity": 0},
+    }
+    changes = {
+        "first": {"ladder.states.on.exits.over.after.uniform.high": "8 days"},
+        "second": {"ladder.states.off.exits.back.after.uniform.high": "3 days"},
+        "third": {"ladder.states.on.exits.over.after.uniform.high": "7 days"},
+    }
+    phases = {name: {"from": "2023-01-06", "in_progress": "restart", "set": change} for name, change in changes.items()}
+    ladder = {"start": "on", "bans": [], "states": states}
+    wave = {"order": {"at": "2023-01-20", "segment": "a", "share": "100%", "to": "moved"}}
+    scenario = desk_world(1, ladder=ladder, phases=phases, waves=wave)
+    del scenario["desks"]
+    codes = compile_text(as_yaml(scenario))
+    _, events = lived(codes, engine, seed=3)
+    found = told(codes, events)
+    assert first_difference(found, reference.events(scenario, 3)) == ""
+    begun = Counter(event.cause for event in found)
+    assert begun["phase:first"] == begun["phase:third"] > begun["phase:second"] > 0
+    assert begun["phase:first"] + begun["phase:second"] == 6

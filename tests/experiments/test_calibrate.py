@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from sim.cli import app
 from sim.experiments import work
 from sim.experiments.calibration.calibrate import Calibrated, calibrate, calibrate_to_folder
 from sim.experiments.calibration.objective import Axis, Fit
-from sim.experiments.calibration.profiles import THRESHOLD, profile_of
+from sim.experiments.calibration.profiles import THRESHOLD, Profile, _steps, profile_of, sentences
 from sim.experiments.calibration.targets import Target, read_targets
 from sim.experiments.outputs import outputs_of
 from sim.scenario import Range, Scenario
+from sim.views.calibration import Calibration
 
 LADDER = """
 title: "Bans that end: who breaks a rule?"
@@ -133,6 +135,9 @@ def test_what_has_no_effect_and_what_is_limited_on_one_side() -> None:
     assert f"{UNUSED} is not identified: the targets are met as well from 0% to 90%, whatever the others are." in told
     assert f"{AFTER} is at least" in told
     assert "no more targets than parameters" in told
+    headings = [ax.get_title(loc="left") for ax in Calibration(**vars(found)).plot().axes]
+    assert "not identified" in headings
+    assert [heading for heading in headings if re.fullmatch(r"at least 1\d\d days?", heading)]
 
 
 def test_targets_that_contradict_each_other() -> None:
@@ -249,6 +254,15 @@ def test_tables_that_are_none(tmp_path: Path, text: bytes, problem: str) -> None
     assert problem in str(error.value)
 
 
+def test_targets_that_cannot_be_read(tmp_path: Path) -> None:
+    """A file that is not there, and one that is no list of targets by its size."""
+    with pytest.raises(ScenarioError, match=r"nowhere.csv: cannot be read: No such file"):
+        read_targets(tmp_path / "nowhere.csv", ladder())
+    (tmp_path / "large.csv").write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(ScenarioError, match=r"large.csv: has 1,048,577 bytes; at most 1,048,576"):
+        read_targets(tmp_path / "large.csv", ladder())
+
+
 def test_targets_as_they_are_written(tmp_path: Path) -> None:
     """Either spelling of the error, whole outputs or parts in columns, byte-order mark, empty lines, a source."""
     file = tmp_path / "targets.csv"
@@ -297,6 +311,14 @@ def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"shops.yaml", "targets.csv", "fit"}
 
 
+def test_nothing_to_fit_to() -> None:
+    """No target, no start."""
+    with pytest.raises(ValueError, match="at least one target and one start"):
+        calibrate(ladder(), [])
+    with pytest.raises(ValueError, match="at least one target and one start"):
+        calibrate(ladder(), targets_of(ladder(), FIGURES[:1], [0.5], 0.02), starts=0)
+
+
 def test_a_folder_in_the_way_is_refused_before_any_run(tmp_path: Path) -> None:
     """Nothing is lost by a name that is taken."""
     (tmp_path / "fit").mkdir()
@@ -336,6 +358,38 @@ def test_chance_does_not_lift_a_limit() -> None:
     """A point just above the threshold, with one far above behind it, is a limit, whatever chance may do: another at its end has no part in it."""
     fits = [_valley(0.5, 0.0, other=0.0), _valley(0.8, 4.3, other=0.0, slope=0.001), _valley(1.0, 40.0, other=0.0)]
     assert profile_of(0, fits, 0.0, 3.0).verdict == "at most"
+
+
+def _flat(place: int, values: list[list[float]]) -> Profile:
+    """A profile that is flat at some places of all parameters."""
+    fits = tuple(Fit(np.array(units), np.zeros(1), np.zeros((1, len(units)))) for units in values)
+    return profile_of(place, list(fits), 0.0, 0.0)
+
+
+def test_what_stays_the_same_is_said() -> None:
+    """A sum of two shares; nothing where two numbers have no constant in common; both names where two others make up for one."""
+    ends = ("0%", "50%", "100%")
+    shares = [Axis(name, Range(0.0, 0.5, 1.0, ends, "%", "share")) for name in ("a", "b", "c")]
+    line = [[at, 0.9 - at, 0.5] for at in (0.1, 0.3, 0.5, 0.7)]
+    (told, constant) = sentences(shares, [_flat(0, line)])
+    assert told.endswith("as b makes up for it.")
+    assert constant.startswith("a and b enter only as a sum, which stays at 90")
+    bent = [[at, 0.9 - 0.8 * at**3, 0.5] for at in (0.1, 0.3, 0.5, 0.9)]
+    assert len(sentences(shares, [_flat(0, bent)])) == 1
+    (told,) = sentences(shares, [_flat(0, [[at, 0.9 - at, 0.2 + at / 2] for at in (0.1, 0.3, 0.5, 0.7)])])
+    assert told.endswith("as b and c make up for it.")
+    (told,) = sentences(shares, [_flat(0, [[at, 0.5, 0.5] for at in (0.1, 0.3, 0.7)])])
+    assert told.endswith("whatever the others are.")
+
+
+def test_no_steps_where_there_is_no_room() -> None:
+    """From the end of a range a profile is looked at in the other direction only; steps go outwards up to the end."""
+    at_end = Fit(np.array([1.0]), np.zeros(1), np.array([[50.0]]))
+    assert _steps(at_end, 0, 1) == []
+    down = _steps(at_end, 0, -1)
+    assert down == sorted(down, reverse=True)
+    assert down[0] == pytest.approx(0.98)
+    assert down[-1] == 0.0
 
 
 def test_axes() -> None:

@@ -19,6 +19,7 @@ from sim import cli
 from sim.engines.tally import BUSY, EVENT, new_tally
 from sim.errors import ScenarioError
 from sim.experiments import curves as curves_home
+from sim.experiments import paired
 from sim.experiments.compare import Compared, compare_scenarios, names_of, run_logged, sample_of
 from sim.experiments.flips import Words, key_of
 from sim.experiments.paired import account_limits
@@ -27,6 +28,8 @@ from sim.model.tables import keyed, restricted_states
 from sim.results.intervals import paired_shares, unpaired_shares, welch, wilson
 from sim.results.summary import Measure
 from sim.scenario import Scenario, load, loads
+from sim.views.comparison import print_comparison
+from sim.views.comparison_figures import _panel_segments
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DAYS, RATE, RECTIFIED = 100.0, 0.01, 10.0
@@ -381,6 +384,8 @@ def test_what_cannot_be_compared() -> None:
         compare_scenarios([ladder("5 days"), loads(as_text("people"), name="y")])
     with pytest.raises(ScenarioError, match="two or more"):
         compare_scenarios([other])
+    with pytest.raises(ValueError, match="replications must be at least 1, found 0"):
+        compare_scenarios([ladder("5 days"), ladder("9 days")], replications=0)
 
 
 def as_text(segment: str) -> str:
@@ -451,6 +456,49 @@ def test_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "exists already" in capsys.readouterr().err
 
 
+def test_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days in all restricted states together are told where there are several; where accounts meet, what would give limits."""
+    monkeypatch.setenv("COLUMNS", "200")
+    found = sim.compare(timeline(), timeline({"ladder.states.rectifying.exits.deadline.after": "1 day"}), seed=5)
+    assert repr(found) == "<Comparison of timeline and timeline (2), seed 5>"
+    print_comparison(found, Path("there"))
+    told = capsys.readouterr().out
+    lines = told.splitlines()
+    headings = [line.strip() for line in lines if line.strip().startswith(("days", "restricted"))]
+    assert headings == ["restricted days", "days rectifying", "days restricted"]
+    assert "Tables, figures and manifest are in there" in told
+    desk = load(GOLDEN / "desk.yaml")
+    print_comparison(sim.compare(desk, desk, seed=1), Path("there"))
+    assert "No limits: accounts meet at a limited desk" in capsys.readouterr().out
+
+
+def test_too_many_readers_have_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits of reader-days are left out where readers would have to be drawn for too many accounts; all other numbers are there."""
+    readers = {"segments.traders.audience": 100}
+    scenarios = [timeline(readers), timeline({**readers, "ladder.states.rectifying.exits.deadline.after": "1 day"})]
+    usual = compare_scenarios(scenarios, seed=5).differences
+    monkeypatch.setattr(paired, "MOST_READERS", 0)
+    found = compare_scenarios(scenarios, seed=5).differences
+    of_readers = found["measure"] == "audience_days"
+    assert of_readers.any()
+    assert found["difference"].equals(usual["difference"])
+    assert found.loc[of_readers, "low"].isna().all()
+    assert usual.loc[of_readers, "low"].notna().any()
+    assert found.loc[~of_readers, "low"].equals(usual.loc[~of_readers, "low"])
+
+
+def test_the_segments_that_differ_most_are_drawn() -> None:
+    """All together, and as many segments as there is room for, in the order of the file."""
+    names = ["", *"abcdefgh"]
+    rows = [
+        {"segment": name, "time": time, "difference": time * (-1) ** place * place}
+        for place, name in enumerate(names)
+        for time in (0, 1)
+    ]
+    assert _panel_segments(pd.DataFrame(rows)) == ["", *"defgh"]
+    assert _panel_segments(pd.DataFrame(rows[:12])) == names[:6]
+
+
 def test_api() -> None:
     """`sim.compare` gives frames and plots, also of three scenarios and where nothing differs."""
     found = sim.compare(ladder("20 days", 300), ladder("5 days", 300), ladder("20 days", 300), seed=1)
@@ -466,7 +514,11 @@ def test_api() -> None:
     )
     with pytest.raises(ValueError, match=r"state: no 'lost'\. Allowed: free, warned, banned"):
         found.plot.difference("occupancy_share", state="lost")
+    with pytest.raises(ValueError, match=r"measure: no 'rate'\. Allowed: ban_rate"):
+        found.plot.difference("rate")  # type: ignore[arg-type]
     assert len(found.plot.flips().patches) > 0
+    own = found.plot.examples()
+    assert found.plot.flips(ax=own) is found.plot.examples(ax=own) is own
     assert len(found.plot.flips(scenario="ladder_20 (2)").patches) == 0
     assert found.plot.examples(scenario="ladder_20 (2)").texts[0].get_text() == "no account ends differently"
     assert len(found.plot.examples().patches) > 0

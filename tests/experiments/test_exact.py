@@ -233,6 +233,88 @@ def test_what_cannot_be_solved_says_why(name: str) -> None:
     assert obstacles(loads(CHAIN), "shops") == []
 
 
+NOT_STEADY = {
+    "phases": (
+        DESK,
+        {"phases.later": {"from": "2024-02-01", "set": {"violations.spam.detection.chance": "60%"}}},
+        "phases change values during the run",
+    ),
+    "waves": (
+        DESK,
+        {"waves.order": {"at": "2024-02-01", "segment": "shops", "share": "5%", "to": "review"}},
+        "waves move accounts at a date",
+    ),
+    "hours": (
+        DESK,
+        {"desks.desk.hours": {"days": "mon-fri", "from": "09:00", "to": "17:00"}},
+        "it is not always staffed",
+    ),
+    "services": (DESK, {"ladder.states.review.service": "1 hour"}, "services are not of one exponential distribution"),
+    "patience": (
+        DESK,
+        {"ladder.states.review.exits": {"tired": {"to": "free", "after": "1 day"}}},
+        "accounts may give up waiting",
+    ),
+    "called away": (
+        DESK,
+        {"ladder.states.review.activity": "50%", "ladder.states.review.on_violation": {"minor": "free"}},
+        "decisions may take accounts out of the queue",
+    ),
+    "delays": (
+        DESK,
+        {"violations.spam.detection.delay": "1 day"},
+        "in segment `shops` decisions come after a delay, while other clocks of the account run on",
+    ),
+    "too few": (JOINED, {"desks.desk.reviewers": 9}, "more accounts come than it can serve"),
+    "nobody": (DESK, {"violations.spam.detection.chance": "0%"}, "nobody comes"),
+    "propensity": (
+        DESK,
+        {"segments.shops.propensity": {"sigma": 0.5}},
+        "segment `shops` does not come at a steady rate",
+    ),
+    "clocks": (
+        DESK,
+        {"ladder.states.free.exits": {"turn": {"to": "review", "after": "300 days"}}},
+        "in segment `shops` clocks of the start state are not exponential",
+    ),
+    "two rates": (
+        DESK,
+        {
+            "segments.stalls": {"accounts": 10},
+            "violations.spam.rate": {"shops": "0.0108 per day", "stalls": "0.02 per day"},
+        },
+        "segments come at different rates",
+    ),
+    "joins": (
+        JOINED,
+        {"segments.shops.joins": {"from": "2024-01-01", "to": "2024-02-01"}},
+        "segment `shops` does not join evenly over the whole run",
+    ),
+    "comes back": (
+        JOINED,
+        {"ladder.states.done.exits": {"again": {"to": "queue", "after": "10 days"}}},
+        "in segment `shops` accounts come back to it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_STEADY)
+def test_why_a_desk_is_not_solved(name: str) -> None:
+    """What keeps a limited desk from being M/M/c is said in words; without it, the desk is solved."""
+    text, changes, reason = NOT_STEADY[name]
+    assert isinstance(queue_of(loads(text), "desk"), Queue)
+    assert queue_of(loads(text).with_values(changes), "desk") == reason
+
+
+def test_a_segment_that_never_comes_to_a_desk_is_no_matter() -> None:
+    """The queue is that of the others."""
+    more = {
+        "segments.quiet": {"accounts": 500},
+        "violations.spam.rate": {"shops": "0.0108 per day", "quiet": "0 per day"},
+    }
+    assert queue_of(loads(DESK).with_values(more), "desk") == queue_of(loads(DESK), "desk")
+
+
 def test_bent_engine_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine whose rates are 10 % too high keeps every invariant and is refuted here."""
     honest = exact_module.replicate
@@ -279,6 +361,8 @@ def test_distribution_functions() -> None:
     times = np.array([0.0, 2.0, 3.0])
     for after, at, left in (
         (Distribution("fixed", (2.0,)), [0, 1, 1], [0, 0, 1]),
+        (Distribution("triangular", (2.0, 2.0, 2.0)), [0, 1, 1], [0, 0, 1]),
+        (Distribution("lognormal", (2.0, 0.0)), [0, 1, 1], [0, 0, 1]),
         (Distribution("empirical", (0.0, 0.0, 2.0, 2.0, 4.0)), [0.25, 0.75, 0.875], [0.0, 0.5, 0.875]),
         (Distribution("empirical", (2.0, 2.0)), [0, 1, 1], [0, 0, 1]),
     ):
@@ -309,3 +393,13 @@ def test_verb(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert "no exact answer: phases change values" in told.output
     assert sim.load(file) == loads(CHAIN)
+
+
+def test_verb_where_an_engine_is_refuted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a failure, and the exit code says so. (A limit that nothing keeps takes the place of a bent engine.)"""
+    file = tmp_path / "chain.yaml"
+    file.write_text(CHAIN)
+    monkeypatch.setattr(Exactness, "limit", 0.001)
+    done = CliRunner().invoke(app, ["validate", str(file), "--exact", "--quiet"])
+    assert done.exit_code == 1
+    assert "refuted" in done.output

@@ -157,6 +157,8 @@ def test_limits_over_replications() -> None:
     assert limits(values, False, 0.95) == student([0.2, 0.6, 0.4, 0.3])
     assert all(math.isnan(limit) for few in (values[:1], values[:2]) for limit in limits(few, False, 0.95))
     assert limits(shares(0, 90, 100), False, 0.99) == (0.0, 1.0)
+    nobody = Value(math.nan, 0, 0)
+    assert all(math.isnan(limit) for limit in limits([*values, nobody], False, 0.95))
 
 
 def test_equal_replications_prove_little() -> None:

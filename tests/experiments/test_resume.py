@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,6 +167,49 @@ def test_failure_then_resume(
     assert hashes(tmp_path / "broken") == hashes(tmp_path / "whole")
     assert not tasks_folder(Path("broken")).exists()
     assert {path.name for path in Path("broken").iterdir()} == {path.name for path in Path("whole").iterdir()}
+
+
+TARGETS = "measure,value,standard error\nban_rate@end,40%,5%\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", DESK, "--until", "ban_rate@end ±50%", "--max-replications", "6"), "ban_rate@end"),
+        (("compare", DESK, "ranges.yaml", "--replications", "3"), "less desk (A)"),
+        (("sweep", DESK, "--vary", VARY, "--replications", "2"), "3 points"),
+        (("run", "ranges.yaml", "--draws", "4", "--replications", "2"), "of the variance"),
+        (("sensitivity", "ranges.yaml", "--method", "morris", "--samples", "2"), "mu_star"),
+        (("calibrate", "ranges.yaml", "--targets", "targets.csv", "--starts", "1"), "Parameters"),
+    ],
+    ids=["run", "compare", "sweep", "draws", "sensitivity", "calibrate"],
+)
+def test_resume_says_what_the_verb_would_have(
+    arguments: tuple[str, ...],
+    words: str,
+    verb: Verb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Word for word, but for the seconds and the folder."""
+    ranged = Path(DESK).read_text().replace("after: 72 hours", "after: {low: 1 day, best: 72 hours, high: 2 weeks}")
+    (tmp_path / "ranges.yaml").write_text(ranged)
+    (tmp_path / "targets.csv").write_text(TARGETS)
+
+    def said(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["enforcement-sim", *arguments])
+        with pytest.raises(SystemExit, match=r"^0$"):
+            cli.main()
+        return re.sub(r"\d+\.\d s\b", "some s", capsys.readouterr().out)
+
+    whole = said(*arguments, "--out", "whole")
+    with monkeypatch.context() as patched:
+        failing_once(patched, 0 if arguments[0] in ("sensitivity", "calibrate") else 1)
+        assert verb(*arguments, "--out", "broken", "--workers", "1")[0] == 1
+    assert said("resume", "broken").replace("broken", "whole") == whole
+    assert words in whole
+    assert "whole" in whole
 
 
 def test_resume_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

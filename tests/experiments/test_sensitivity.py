@@ -9,11 +9,21 @@ import pandas as pd
 import pytest
 from scipy.stats import triang
 
+import sim
 from sim import ScenarioError, loads
 from sim.experiments import points
 from sim.experiments.outputs import outputs_of
-from sim.experiments.sensitivity import Sensitivity, runs_needed, sensitivity, sensitivity_to_folder, sentences
+from sim.experiments.sensitivity import (
+    INDICES,
+    Method,
+    Sensitivity,
+    runs_needed,
+    sensitivity,
+    sensitivity_to_folder,
+    sentences,
+)
 from sim.scenario import Range, Scenario
+from sim.views.ranges import print_sensitivity
 
 TWO_RATES = """
 start: 2023-01-01
@@ -158,6 +168,44 @@ def test_same_again_and_resumable(tmp_path: Path) -> None:
     }
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
     assert runs_needed(scenario, "sobol", 4) == 4 * 4 + 5
+
+
+@pytest.mark.parametrize("method", ["morris", "sobol"])
+def test_in_python_and_in_words(method: Method, capsys: pytest.CaptureFixture[str]) -> None:
+    """`sim.sensitivity` has the tables of the experiment, and a tornado; what has no index is said to have none."""
+    scenario = two_rates(200)
+    found = sim.sensitivity(scenario, ["ban_rate@end", "wrongful_ban_rate@end"], method=method, samples=4, seed=3)
+    pd.testing.assert_frame_equal(
+        found.table, sensitivity(scenario, list(found.outputs), method=method, samples=4, seed=3).table
+    )
+    left, right = found.plot().axes
+    assert left.get_xlabel() == "ban_rate@end"
+    assert len(left.patches) == 4
+    assert [text.get_text() for text in found.plot("wrongful_ban_rate@end").axes[0].texts] == ["no change"]
+    assert right.get_xlabel() == ("share of the variance" if method == "sobol" else "change from one end to the other")
+    print_sensitivity(found, Path("there"))
+    told = capsys.readouterr().out
+    for index in INDICES[method]:
+        assert index in told
+    value, low, high = found.indices("ban_rate@end", INDICES[method][0]).iloc[0][["value", "low", "high"]]
+    assert f"{value:.3g} ({low:.2g} to {high:.2g})" in told
+    assert all(sentence in " ".join(told.split()) for sentence in found.sentences)
+    assert "Tables, figures and manifest are in there" in told
+    assert method == "morris" or "none" in told
+
+
+def test_what_cannot_be_sampled_is_refused() -> None:
+    """With what can."""
+    scenario = two_rates(200)
+    for options, told in (
+        ({"method": "guess"}, "method must be one of morris, sobol, found 'guess'"),
+        ({"samples": 1}, "samples must be at least 2, found 1"),
+        ({"samples": 12}, "a power of 2, such as 8 or 16; found 12"),
+        ({"samples": 2**16}, "65536 samples make 262,149 points; at most 100,000"),
+        ({"samples": 2, "replications": 0}, "replications must be at least 1, found 0"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            sensitivity(scenario, ["ban_rate@end"], **options)  # type: ignore[arg-type]
 
 
 def test_outputs_at_any_time_agree_with_the_summary() -> None:

@@ -74,7 +74,13 @@ def test_faults_of_all_points_before_anything_runs(ladder: Scenario, monkeypatch
 
 @pytest.mark.parametrize(
     ("axes", "problem"),
-    [({}, "nothing is varied"), ({RATE: []}, "has no values"), ({DEADLINE: ["7 days", "7 days"]}, "twice")],
+    [
+        ({}, "nothing is varied"),
+        ({RATE: []}, "has no values"),
+        ({DEADLINE: ["7 days", "7 days"]}, "twice"),
+        ({DEADLINE: [True, True]}, "has the value `true` twice"),
+        ({RATE: [*range(400)], DEADLINE: [*range(400)]}, "makes 160,000 points; at most 100,000"),
+    ],
 )
 def test_empty_grids_are_faults(ladder: Scenario, axes: dict[str, list[object]], problem: str) -> None:
     """A grid has at least a path, each with values that differ."""

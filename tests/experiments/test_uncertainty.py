@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -114,8 +115,30 @@ def test_a_limited_desk_needs_replications() -> None:
     assert uncertainty(ranged, 3, replications=2).chance_known
 
 
+@pytest.mark.parametrize("replications", [1, 2])
+def test_in_python(replications: int) -> None:
+    """`sim.draws` has the table of the experiment, and bands: three where chance can be told apart, else two."""
+    text = Path(__file__).parents[1] / "golden" / "desk.yaml"
+    patience = "ladder.states.plan_due.exits.overdue.after"
+    desk = load(text).with_values({patience: {"low": "1 day", "best": "3 days", "high": "9 days"}})
+    found = sim.draws(desk, 4, seed=3, replications=replications)
+    pd.testing.assert_frame_equal(found.table, uncertainty(desk, 4, seed=3, replications=replications).table)
+    legend = [text.get_text() for ax in found.plot().axes if (shown := ax.get_legend()) for text in shown.get_texts()]
+    assert legend[-1] == "both (95 % of runs)"
+    assert len(legend) == (3 if replications == 1 else 4)
+
+
+def test_what_never_varies_is_said() -> None:
+    """Nobody is banned whatever the ranges are: there is no variance to be taken apart."""
+    nobody = sim.loads(ONE_RATE).with_values({"ladder.bans": []})
+    found = uncertainty(nobody, 3, replications=2)
+    assert found.sentence() == "ban rate 0 %, 95 % of runs 0 % to 0 %: it does not vary."
+
+
 def test_refusals(tmp_path: Path) -> None:
     """Too few draws, no ranges; the verb says both."""
+    with pytest.raises(ValueError, match=r"a sample has 1 to 100,000 points, found 100001"):
+        uncertainty(sim.loads(ONE_RATE), 100_001)
     with pytest.raises(ValueError, match="at least 2"):
         uncertainty(sim.loads(ONE_RATE), 1)
     plain = tmp_path / "plain.yaml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from sim.cli import app
 from sim.errors import ScenarioError
 from sim.experiments.until import FLOOR, Watch, precision_of
 from sim.results.intervals import student
+from sim.results.outcome import Outcome
 from sim.scenario import Scenario, load
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +89,7 @@ def test_readings(text: str, output: str, half_width: float) -> None:
         ("bad_rate@end ±1%", "did you mean `ban_rate`"),
         ("ban_rate@400 days ±1%", "outside of the run"),
         ("ban_rate:nobody@end ±1%", "`nobody` is not a segment"),
+        ("desk_served:accounts@end ±1", "a desk has no segment"),
     ],
 )
 def test_refused(text: str, problem: str) -> None:
@@ -95,6 +98,20 @@ def test_refused(text: str, problem: str) -> None:
         precision_of(text, ladder())
     assert problem in str(caught.value)
     assert str(caught.value).startswith("--until: ")
+
+
+def test_what_is_known_at_the_end_only() -> None:
+    """It is read from the summary of a replication, and what is not there is told."""
+    entries = precision_of("entries::banned@end ±12.5", ladder()).output
+    result = sim.run(ladder(), seed=2, until="entries::banned@end ±1000", histories=0)
+    rows = result.summary[(result.summary["measure"] == "entries") & (result.summary["state"] == "banned")]
+    assert result.manifest["replications"] == FLOOR
+    moves = result.transitions
+    into = moves[(moves["to_state"] == "banned") & (moves["cause"] != "joined")]["transitions"].sum()
+    assert rows["value"].iloc[0] == pytest.approx(into / FLOOR)
+    nothing = Outcome({}, np.zeros((1, 1, 4)), np.zeros((1, 1, 1)), True, {}, {})
+    with pytest.raises(ValueError, match="entries::banned@end: there is no such number"):
+        entries.of(nothing)
 
 
 def test_what_is_not_known_is_never_enough() -> None:

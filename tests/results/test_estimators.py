@@ -106,6 +106,32 @@ def test_aalen_johansen_by_hand() -> None:
     assert errors[3, 0] ** 2 == pytest.approx(3 / 64 / 4 + 9 / 16 / 8)
 
 
+def test_shares_to_begin_with_by_hand() -> None:
+    """Moves count from the shares that are given: who begins elsewhere is not moved by what happens where nobody is."""
+    spells = spells_of(
+        histories(
+            *(("a", 0, "x"), ("a", 1, "y"), ("a", 2, "x")),
+            *(("b", 0, "x"), ("b", 1, "z")),
+            *(("d", 0, "x"), ("d", 3, "y")),
+        ),
+        end=4.0,
+    )
+    shares, errors = aalen_johansen(spells, initial=np.array([0.0, 1.0, 0.0])).at(np.array([0, 1, 2, 3]) * DAY_US)
+    assert shares.tolist() == [[0, 1, 0], [0, 1, 0], [1, 0, 0], [1 / 2, 1 / 2, 0]]
+    assert errors[:3].max() == 0.0
+    assert errors[3] ** 2 == pytest.approx([1 / 2 * 1 / 2 / 2, 1 / 2 * 1 / 2 / 2, 0])
+
+
+def test_nothing_can_be_estimated_from_nothing() -> None:
+    """No spells, and histories without what they need, are told."""
+    some = spells_of(histories(("a", 0, "x")), end=1.0)
+    nothing = some.where(np.zeros(1, bool))
+    with pytest.raises(ResultsError, match="no spells"):
+        aalen_johansen(nothing)
+    with pytest.raises(ResultsError, match="no column time, state; needed: account, time, state"):
+        spells_of(pd.DataFrame({"account": ["a"]}))
+
+
 def test_late_entry() -> None:
     """On the calendar an account is at risk from its joining on, and not at that very instant."""
     spells = spells_of(histories(("a", 0, "x"), ("a", 2, "y"), ("b", 1, "x"), ("c", 2, "x"), ("c", 3, "y")), end=4.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.results.intervals import student, wilson
+from sim.results.intervals import student, welch, wilson
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def test_student_equals_scipy(values: tuple[float, ...], level: float) -> None:
     found = student(values, level)
     expected = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
     assert found == (pytest.approx(expected[0], rel=1e-9), pytest.approx(expected[1], rel=1e-9))
+
+
+def test_welch_of_few() -> None:
+    """One replication on either side has no spread."""
+    assert math.isnan(welch([0.1], [0.2, 0.3]))
+    assert math.isnan(welch([0.2, 0.3], [0.1]))
+    assert welch([0.2, 0.3], [0.1, 0.3]) > 0.0
 
 
 def test_student_of_few() -> None:

@@ -18,11 +18,12 @@ from scipy import stats
 
 import sim.results
 from sim.errors import ResultsError
+from sim.results import placing
 from sim.results.columns import TABLES, Column
 from sim.results.estimators import Occupancy, aalen_johansen, first_entry
 from sim.results.intervals import welch
 from sim.results.ledger import Ledger
-from sim.results.placing import Partial, check_target, clear_abandoned
+from sim.results.placing import Claim, Partial, check_target, clear_abandoned
 from sim.results.spells import DAY_US, Spells, spells_of
 from sim.results.store import SCENARIO, Stored, Writer, arrow_of, check_packed, packed
 from sim.results.summary import Measure, Value, summarise
@@ -129,6 +130,54 @@ def test_replaced_results_that_cannot_be_removed_do_no_harm(tmp_path: Path, monk
             patched.setattr(os, "rmdir", _refuse)
             partial.publish()
     assert (tmp_path / "x" / "manifest.json").read_text() == "new"
+
+
+def test_results_moved_aside_go_when_new_ones_are_in_place(tmp_path: Path) -> None:
+    """And only then."""
+    for name in ("x", ".x.aaaaaaaa.old"):
+        (tmp_path / name).mkdir()
+    clear_abandoned(tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    clear_abandoned(tmp_path / "nowhere" / "x")  # no parent: nothing to clear
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("lacks", ["the module", "the lock"])
+def test_where_folders_cannot_be_locked(lacks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows and some network file systems: results come to their place, and what may be another's is left alone."""
+    if lacks == "the module":
+        monkeypatch.setattr(placing, "fcntl", None)
+    else:
+        monkeypatch.setattr(placing.fcntl, "flock", _refuse)
+    other = tmp_path / ".x.aaaaaaaa.partial"
+    other.mkdir()
+    claim = Claim(other)
+    assert (claim.granted, claim.sure) == (True, False)
+    claim.release()
+    partial = Partial(tmp_path / "x")
+    (partial.path / "manifest.json").write_text("{}")
+    partial.publish()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "x"]
+
+
+def test_a_folder_that_another_takes_for_abandoned_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment between its making and its claim."""
+    flock, taken = placing.fcntl.flock, []
+
+    def late(file: int, how: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.glob(".x.*.partial"))
+            taken[0].rmdir()
+        flock(file, how)
+
+    monkeypatch.setattr(placing.fcntl, "flock", late)
+    partial = Partial(tmp_path / "x")
+    assert partial.path.is_dir()
+    assert partial.path != taken[0]
+    partial.discard()
+    assert list(tmp_path.iterdir()) == []
 
 
 def _refuse(*_: object, **__: object) -> None:

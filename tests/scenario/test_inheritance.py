@@ -129,6 +129,10 @@ def test_whole_sections_inner_values_and_list_entries_can_be_set(base: Scenario)
     assert changed.spec.waves["order"].count == 3
     entry = changed.with_values({"ladder.states.compliant.on_violation.minor.1": "under_review"})
     assert entry.spec.ladder.states["compliant"].on_violation["minor"] == ("warned", "under_review")
+    fewer = changed.with_values({"ladder.states.compliant.on_violation.minor.1": None})
+    assert fewer.spec.ladder.states["compliant"].on_violation["minor"] == ("warned",)
+    with pytest.raises(ScenarioError, match="is a list and has no entry `2`; entries: 0 to 1"):
+        changed.with_values({"ladder.states.compliant.on_violation.minor.2": "banned"})
 
 
 def test_none_removes(base: Scenario) -> None:

@@ -124,6 +124,16 @@ def test_values_can_be_set_as_they_are_told(scenario: Scenario) -> None:
     assert scenario.with_values(fixed) == scenario
 
 
+def test_flags_may_be_text() -> None:
+    """As where values come from a table or a command line."""
+    kind = next(iter(loads(BASE).spec.violations))
+    said = {text: loads(BASE).with_values({f"violations.{kind}.genuine": text}) for text in ("true", "false")}
+    assert {text: changed.spec.violations[kind].genuine for text, changed in said.items()} == {
+        "true": True,
+        "false": False,
+    }
+
+
 @pytest.mark.parametrize("share", [0, -1, 1.1, float("nan")])
 def test_shares_that_are_refused(share: float) -> None:
     with pytest.raises(ValueError, match="share"):

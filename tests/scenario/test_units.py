@@ -169,6 +169,8 @@ def test_moments_are_dates_or_durations_since_the_start() -> None:
     assert moment("2022-06-21").after(start) == UNITS_US["day"] // 2
     assert moment("2022-06-20").after(start) == -UNITS_US["day"] // 2
     assert moment("90 days").after(start) == 90 * UNITS_US["day"]
+    with pytest.raises(RefusedError, match="is before the start"):
+        moment("-3 days")
 
 
 @pytest.mark.parametrize(

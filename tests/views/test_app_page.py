@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
 import sim
-from sim.views.app import serving
-from sim.views.app.picture import percent
+from sim.views.app import picture, sample, serving, sources
+from sim.views.app.picture import Pictures, percent
 from sim.views.app.sources import of_catalogue
 from sim.views.app.what_if import WhatIf
 
 DEADLINE = "ladder.states.rectifying.exits.deadline.after"
 PAGE = str(serving.PAGE)
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def page() -> AppTest:
@@ -50,10 +52,8 @@ def test_a_moved_slider_gives_the_numbers_of_the_command_line(tmp_path: Path) ->
     base = of_catalogue("wechat_2022")
     what_if = WhatIf(base, "wechat_2022", {DEADLINE: "3 days"})
     assert any(f"`{DEADLINE}: 3 days`" in block.value for block in shown.markdown)
-    from sim.views.app.sample import sample
-
     file = tmp_path / "x.yaml"
-    file.write_text(what_if.text(sample(base, what_if.scenario()).changes), encoding="utf-8")
+    file.write_text(what_if.text(sample.sample(base, what_if.scenario()).changes), encoding="utf-8")
     summary = sim.run(str(file), seed=1).summary
     rates = summary[(summary["measure"] == "ban_rate") & (summary["segment"] != "")]["value"]
     assert numbers(shown, "what-if") == [percent(rate) for rate in rates] != before
@@ -95,8 +95,6 @@ def test_every_view(view: str) -> None:
 
 def test_titles_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """No markup of a scenario reaches the page as markup."""
-    from sim.views.app import sources
-
     hostile = sim.load("wechat_2022").with_values(
         {"title": "<script>alert(1)</script> ![x](http://x.test/y) :red[z] $a$"}
     )
@@ -131,6 +129,73 @@ def test_all_accounts_can_be_run_and_stopped() -> None:
     assert not shown.exception
     assert any("stopped" in told.value for told in shown.info)
     assert any(button.label == "Run all accounts" for button in shown.button)
+
+
+def golden(monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[sim.Scenario, AppTest]:
+    """The page of a small scenario, of which a sample has at most so many accounts."""
+    small = sim.load(GOLDEN / "timeline.yaml")
+    monkeypatch.setattr(sources, "of_catalogue", lambda name: small)
+    monkeypatch.setattr(sample, "MOST_ACCOUNTS", most)
+    monkeypatch.setattr(picture, "pictures", cache(Pictures))  # none of another sample
+    return small, page()
+
+
+def labels(shown: AppTest) -> list[str]:
+    """What can be pressed and downloaded."""
+    return [widget.label for widget in (*shown.button, *shown.get("download_button"))]
+
+
+def test_a_small_scenario_is_drawn_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing more to run, and one what-if file."""
+    small, shown = golden(monkeypatch, 10_000)
+    total = sum(segment.accounts for segment in small.spec.segments.values())
+    assert f"All {total:,} accounts." in [block.value for block in shown.markdown]
+    assert "Run all accounts" not in labels(shown)
+    assert "What-if file, all accounts" in labels(shown)
+    assert "What-if file, as pictured" not in labels(shown)
+
+
+def test_all_accounts_take_the_place_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they have been run, and their numbers are those of the command line."""
+    small, shown = golden(monkeypatch, 60)
+    total = sum(segment.accounts for segment in small.spec.segments.values())
+    assert [block.value for block in shown.markdown if f" of {total:,} accounts: " in block.value]
+    next(button for button in shown.button if button.label == "Run all accounts").click().run()
+    shown.session_state["whole"][1].join(60)
+    shown.run()
+    assert not shown.exception
+    assert f"All {total:,} accounts." in [block.value for block in shown.markdown]
+    summary = sim.run(small, seed=1).summary
+    assert numbers(shown, "baseline") == [
+        percent(rate) for rate in summary.loc[summary["measure"] == "ban_rate", "value"]
+    ]
+
+
+def test_a_run_of_all_accounts_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its words, and not as markup; the sample stays, and the run can be begun again."""
+    honest = picture.draw
+
+    def draw(*scenarios: object, most: int | None = None) -> object:
+        if most is None:
+            raise MemoryError("no *room*")
+        return honest(*scenarios, most=most)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(picture, "draw", draw)
+    _, shown = golden(monkeypatch, 60)
+    next(button for button in shown.button if button.label == "Run all accounts").click().run()
+    shown.session_state["whole"][1].join(60)
+    shown.run()
+    assert not shown.exception
+    assert [told.value for told in shown.error] == [r"The run of all accounts failed\: no \*room\*"]
+    assert "Run all accounts" in labels(shown)
+    assert shown.table
+
+
+def test_without_streamlit_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything else is looked at."""
+    monkeypatch.setattr(serving, "find_spec", lambda name: None)
+    with pytest.raises(sim.errors.RunError, match="pip install 'enforcement-sim\\[app\\]'"):
+        serving.check_ready(8600)
 
 
 def test_what_streamlit_is_told() -> None:

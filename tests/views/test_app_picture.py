@@ -27,7 +27,7 @@ from sim.views.app.picture import (
     percent,
     points,
 )
-from sim.views.app.sample import words_of
+from sim.views.app.sample import Sample, words_of
 from sim.views.app.sources import of_catalogue
 from sim.views.app.taking import archive, comparison_report, report
 from sim.views.app.what_if import WhatIf
@@ -116,6 +116,14 @@ def test_every_view_can_be_drawn(view: str, changed: bool, short: tuple[WhatIf, 
         texts = [str(chart) for chart in charts]
         if view != "Differences":
             assert all(("what-if" in text) == changed for text in texts)
+
+
+def test_what_a_sample_is_of_is_said() -> None:
+    """All, an even share, or large segments cut; numbers that are not known are a dash."""
+    assert words_of(Sample({}, 1200, 1200, True)) == "All 1,200 accounts."
+    assert words_of(Sample({}, 20, 1200, True)).startswith("20 of 1,200 accounts: every segment cut by the same share.")
+    assert "small segments whole, large ones cut" in words_of(Sample({}, 20, 1200, False))
+    assert (points(float("nan")), points(0.0), points(0.0123)) == ("–", "0", "+1.23")
 
 
 def test_a_scenario_without_desks() -> None:

@@ -25,6 +25,7 @@ from sim.views import plots
 from sim.views.curves import leading, student, wilson
 from sim.views.flow_layout import arrange, links_of
 from sim.views.marks import rows_of
+from sim.views.scales import broken
 from sim.views.style import ems, shorten, wrapped
 from sim.views.ticks import PercentTicks, count, percent
 
@@ -440,6 +441,15 @@ def test_percent_ticks_have_as_many_digits_as_they_differ_by() -> None:
     assert PercentTicks().format_ticks([0, 5e-7, 1e-6]) == ["0 %", "0.00005 %", "0.00010 %"]
     assert PercentTicks().format_ticks([0, 0.25, 0.5]) == ["0 %", "25 %", "50 %"]
     assert PercentTicks().format_ticks([0, 0.025, 0.05]) == ["0 %", "2.5 %", "5.0 %"]
+    assert PercentTicks().format_ticks([0.25, 0.25]) == ["25 %", "25 %"]
+    assert PercentTicks()(0.25) == "25 %"
+
+
+def test_paths_are_broken_into_three_lines() -> None:
+    """At their points; what does not fit is left out in front."""
+    assert broken("ladder.start", 20) == "ladder.start"
+    assert broken("ladder.states.warned.exits", 13) == "ladder.\nstates.\nwarned.exits"
+    assert broken("ladder.states.plan_due.exits.overdue.after", 13) == "… plan_due.\nexits.\noverdue.after"
 
 
 @pytest.mark.parametrize(
@@ -495,6 +505,8 @@ def test_save_all_writes_the_same_files_again_and_leaves_no_trace(tmp_path: Path
 def test_save_all_draws_what_there_is(tmp_path: Path, single: Tables) -> None:
     written = plots.save_all({"bans": single["bans"]}, tmp_path, title="x")
     assert [path.stem for path in written] == ["ban_rate", "ban_rate", "time_to_ban", "time_to_ban"]
+    written = plots.save_all({"occupancy": single["occupancy"]}, tmp_path, title="x")
+    assert [path.stem for path in written] == ["states_over_time", "states_over_time"]
 
 
 def test_chinese_names_neither_crash_nor_warn(tmp_path: Path) -> None:
