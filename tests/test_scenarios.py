@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -200,6 +201,30 @@ def test_file_holds_what_it_expects(file):
     """As `enforcement-sim test` does it, seed 0; the files leave room enough for a few replications to decide."""
     found = check_expectations(sim.load(file.stem), max_replications=12)
     assert found.verdict == "held", found.frame.to_string()
+    assert [line for line in found.frame.to_dict("records") if is_out_of_reach(line)] == []
+
+
+REACH = 5.0
+
+
+def is_out_of_reach(line):
+    """A lone bound that what is found, or its rest to 100 %, would have to change more than fivefold to cross: it could hardly be missed.
+
+    Of what is 0 by the rule (who comes back before anybody may), one account in twenty at most may go unseen.
+    """
+    if pd.notna(line["below"]) and pd.notna(line["above"]):
+        return False
+    if pd.notna(line["above"]):
+        return 1.0 - line["above"] > REACH * (1.0 - line["value"])
+    return line["below"] > (REACH * line["value"] if line["value"] > 0 else 0.05)
+
+
+def test_the_check_of_bounds_sees_one_that_nothing_could_miss():
+    far = {"below": 0.1, "above": float("nan"), "value": 0.01}
+    assert is_out_of_reach(far)
+    assert not is_out_of_reach(far | {"below": 0.03})
+    assert is_out_of_reach({"below": float("nan"), "above": 0.25, "value": 0.9})
+    assert not is_out_of_reach({"below": 0.03, "above": 0.001, "value": 0.01})
 
 
 @every_file

@@ -28,14 +28,17 @@ from rich.table import Table
 from sim.experiments.fitting.exits import ExitFit
 from sim.experiments.fitting.families import Estimate
 from sim.experiments.fitting.fit import ALL, Fit, check_targets, fit_histories
-from sim.experiments.fitting.scenario_file import duration_text, number_text
+from sim.experiments.fitting.scenario_file import cuts_text, duration_text, number_text
 from sim.views.style import COLOURS, axis_label, dress, heading, house_style, legend_below, new_figure, plain
 from sim.views.sweeps import save_figures
-from sim.views.ticks import percent, value_axis
+from sim.views.ticks import days_axis, percent, value_axis
 
 __all__ = ["Fit", "advice", "exit_table", "fit", "occupancy_figure", "print_fit"]
 
 MOST_PANELS = 12
+EARLY = 1 / 20
+"""If half of all change is over after this part of the time, time is drawn by its logarithm."""
+
 SIZES = (("d", 1.0), ("h", 1 / 24), ("min", 1 / 1440), ("s", 1 / 86_400))
 FIGURE = "occupancy"
 
@@ -98,12 +101,16 @@ def add_figure(found: Fit, made: Path) -> list[Path]:
 
 @house_style()
 def occupancy_figure(found: Fit, segment: str = ALL) -> Figure:
-    """Draw the share of accounts in each state since joining: observed (Aalen-Johansen, with 95 % limits) and in the fitted scenario."""
+    """Draw the share of accounts in each state since joining: observed (Aalen-Johansen, with 95 % limits) and in the fitted scenario.
+
+    Time is drawn by its logarithm where most of what happens happens in the beginning.
+    """
     rows = found.occupancy[found.occupancy["segment"] == segment]
     peaks = rows.groupby("state", sort=False)["observed"].max()
     states = [str(state) for state in peaks.index if state in set(peaks.nlargest(MOST_PANELS).index)]
     columns = min(len(states), 3)
     lines = -(-len(states) // columns)
+    early = changes_early(rows)
     figure = new_figure(0.9 + 2.1 * lines)
     for place, state in enumerate(states):
         own = rows[rows["state"] == state]
@@ -115,10 +122,10 @@ def occupancy_figure(found: Fit, segment: str = ALL) -> Figure:
         ax.plot(days, own["simulated"], color=COLOURS[1], linewidth=1.2, linestyle=(0, (4, 2)))
         highest = float(np.nanmax([own["high"].max(), own["simulated"].max(), 1e-6]))
         value_axis(ax, shares=True, limits=(0.0, min(highest * 1.06, 1.02)))
-        ax.set_xlim(0.0, float(days.max()) or 1.0)
+        days_axis(ax, days, log=early)
         heading(ax, state)
         if place + columns >= len(states):
-            axis_label(ax, x="days since joining")
+            axis_label(ax, x="days since joining" + (" (log)" if early else ""))
         if place == (lines - 1) * columns:
             legend_below(ax, _entries())
     left_out = len(peaks) - len(states)
@@ -127,6 +134,13 @@ def occupancy_figure(found: Fit, segment: str = ALL) -> Figure:
     )
     plain(figure.suptitle(told, x=0.012, ha="left", fontsize=10))
     return figure
+
+
+def changes_early(rows: pd.DataFrame) -> bool:
+    """Whether half of all change in what was observed is over after `EARLY` of the time."""
+    shares = rows.pivot_table(index="days", columns="state", values="observed", sort=False).sort_index()
+    change = shares.diff().abs().sum(axis=1)
+    return bool(change[change.index <= EARLY * shares.index.max()].sum() > 0.5 * change.sum())
 
 
 def _entries() -> list[tuple[Line2D | Patch, str]]:
@@ -147,10 +161,8 @@ def print_fit(found: Fit, out: Path | None) -> None:
     told = f"{read.rows:,} rows, {int(spells.first.sum()):,} accounts, {len(spells.states)} states{left_out}"
     console.print(told, markup=False, soft_wrap=True)
     console.print(exit_table(found.exits), markup=False)
-    for state, days in found.visits.short_days.items():
-        console.print(
-            f"{state}: the stay before counts as short up to {duration_text(days)}", markup=False, soft_wrap=True
-        )
+    for state, cuts in found.visits.cuts.items():
+        console.print(f"{state}: the stay before counts as {cuts_text(cuts)}", markup=False, soft_wrap=True)
     for told in advice(found):
         console.print(told, markup=False, soft_wrap=True)
     worst = found.largest_difference()

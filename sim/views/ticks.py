@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.ticker import AutoLocator, Formatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    AutoLocator,
+    Formatter,
+    FuncFormatter,
+    Locator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 from numpy.typing import NDArray
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -99,6 +108,20 @@ def _log_locator(low: float, high: float) -> Locator:
     decades = math.log10(high / low) if low > 0 and high > low else 0.0
     subs = (1.0,) if decades > 4 else (1.0, 3.0) if decades > 2 else (1.0, 2.0, 5.0)
     return LogLocator(base=10, subs=subs, numticks=11)
+
+
+def days_axis(ax: Axes, days: NDArray[np.float64], *, log: bool = False) -> None:
+    """Give the x axis the limits of some days; a logarithmic one begins at the first of them above 0, and its ticks are plain numbers."""
+    last = float(days.max()) or 1.0
+    if not log:
+        ax.set_xlim(0.0, last)
+        return
+    first = float(days[days > 0].min())
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0,) if last > 100 * first else (1.0, 3.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlim(first, last)
 
 
 def value_axis(ax: Axes, *, shares: bool, log: bool = False, limits: tuple[float, float] = (0.0, 1.0)) -> None:

@@ -3,7 +3,7 @@
 A ladder knows an account's state and nothing else of its past. Where the past shows, the state has to be several: at the first, second, … visit;
 after shorter and after longer stays. The test is the log-rank test of each exit by itself (Mantel 1966; Peto and Peto 1972, doi:10.2307/2344317),
 summed over the exits of a state. `visits_asked` goes on from visit to visit as long as one differs from all later ones. A split by the stay before
-is the one that the test sees best; one a state, so that the ladder stays readable.
+is the one that the test sees best, and beside it the next best if the data ask for that too; two a state at most, so that the ladder stays readable.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ CHANCE, DIFFERENCE, LEAST = 1e-6, 0.05, 300
 and has to leave so many entries on each side."""
 
 MOST_VISITS = 10
-WORDS = ("short", "long")
+WORDS = {1: ("short", "long"), 2: ("short", "middling", "long")}
+"""What stays before are called, by the number of cuts between them."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split state: its number, and up to which length the stay before counts as short."""
+    """One split state: its number, and the lengths in days at which stays before are cut; one that is as long as a cut counts as shorter."""
 
     state: int
-    short_days: float
+    cuts: tuple[float, ...]
 
 
 def visit_numbers(spells: Spells, counted: str | None = None) -> Integers:
@@ -80,7 +81,9 @@ def splits_by_stay(spells: Spells) -> list[Split]:
         here = (spells.state == number) & ~spells.first
         chance, cut = _best_cut(before[here], days[here], spells.next[here])
         if chance < CHANCE:
-            found.append(Split(int(number), cut))
+            parts = (here & (before <= cut), here & (before > cut))
+            more = min(_best_cut(before[part], days[part], spells.next[part]) for part in parts)
+            found.append(Split(int(number), tuple(sorted((cut, more[1])) if more[0] < CHANCE else (cut,))))
     return found
 
 
@@ -144,14 +147,14 @@ def split_by_stay(spells: Spells, splits: list[Split]) -> tuple[Spells, dict[str
     group = np.zeros(len(spells), np.int64)
     for split in splits:
         here = (spells.state == split.state) & ~spells.first
-        group[here] = np.where(before[here] > split.short_days, 2, 1)
-    cut = {split.state for split in splits}
+        group[here] = 1 + np.searchsorted(split.cuts, before[here], side="left")
+    cut = {split.state: WORDS[len(split.cuts)] for split in splits}
     names: list[str] = []
     first = np.zeros(len(spells.states), np.int64)
     origin: dict[str, str] = {}
     for number, name in enumerate(spells.states):
         first[number] = len(names)
-        own = (name, *(f"{name} after {word}" for word in (WORDS if number in cut else ())))
+        own = (name, *(f"{name} after {word}" for word in cut.get(number, ())))
         origin |= dict.fromkeys(own, name)
         names += own
     state = first[spells.state] + group

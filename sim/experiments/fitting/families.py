@@ -265,7 +265,9 @@ def estimated(one: Candidate, days: Floats, rang: NDArray[np.bool_]) -> FamilyFi
     fitter, begin = FITTERS[one.family](), _as_lifelines(one, unit)
     if not one.is_whole:
         fitter, begin = MixtureCureFitter(base_fitter=fitter), np.append(1.0 - one.values[1], begin)
-    kept = weights > 0.0
+    kept = np.flatnonzero(weights)
+    if len(kept) == 1:  # lifelines takes one row for no rows; in two halves it says the same
+        kept, weights = kept.repeat(2), weights / 2.0
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a search that leaves the plausible warns; what it ends in is checked below
         try:

@@ -257,5 +257,5 @@ def _split(spells: Spells, by_visit: int, visits_of: str | None, by_stay: bool |
     visits = split_by_visit(spells, by_visit, visits_of)
     splits = splits_by_stay(visits.spells) if (visits.depth > 1 if by_stay is None else by_stay) else []
     split, origin = split_by_stay(visits.spells, splits)
-    short = {visits.spells.states[one.state]: one.short_days for one in splits}
-    return Visits(split, {name: visits.state_of[before] for name, before in origin.items()}, short, visits.depth)
+    cuts = {visits.spells.states[one.state]: one.cuts for one in splits}
+    return Visits(split, {name: visits.state_of[before] for name, before in origin.items()}, cuts, visits.depth)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.experiments.fitting.before import most_begin, visit_numbers
+from sim.experiments.fitting.before import WORDS, most_begin, visit_numbers
 from sim.experiments.fitting.exits import ExitFit
 from sim.experiments.fitting.families import NAMES
 from sim.experiments.fitting.reading import Histories
@@ -43,15 +43,15 @@ class Visits:
         With the split states.
     state_of
         Name of a split state -> name in the file, in the order of the ladder.
-    short_days
-        Name of a state that was split by the stay before -> up to which length, in days, that counts as short.
+    cuts
+        Name of a state that was split by the stay before -> up to which length, in days, that counts as short, and perhaps as middling.
     depth
         How many visits are apart; the last holds all later ones.
     """
 
     spells: Spells
     state_of: Mapping[str, str]
-    short_days: Mapping[str, float]
+    cuts: Mapping[str, tuple[float, ...]]
     depth: int
 
 
@@ -111,8 +111,8 @@ def scenario_text(
             "start horizon observe: all accounts join at the start, so time is time since joining; it ends with the longest observed account",
             "ladder.states.*: a stay depends on its state alone, not on the date, on what was before or on the account",
             *(
-                f"ladder.states.*: before {name} a stay counts as short up to {duration_text(days)}"
-                for name, days in visits.short_days.items()
+                f"ladder.states.*: before {name} a stay counts as {cuts_text(days)}"
+                for name, days in visits.cuts.items()
             ),
         ],
         "start": Written("2000-01-01" if began is None else f"{began:%Y-%m-%d}"),
@@ -225,6 +225,13 @@ def duration_text(days: float) -> str:
     )
     unit = next(exact, next((unit for unit in units if us >= UNITS_US[unit]), "second"))
     return _with_unit(number_text(us / UNITS_US[unit]), unit)
+
+
+def cuts_text(cuts: Sequence[float]) -> str:
+    """What counts as short, and as middling where there are two cuts."""
+    return ", ".join(
+        f"{word} up to {duration_text(days)}" for word, days in zip(WORDS[len(cuts)][:-1], cuts, strict=True)
+    )
 
 
 def _with_unit(text: str, unit: str) -> str:
