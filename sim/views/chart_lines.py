@@ -9,6 +9,7 @@ the scale of y is a setting of its own) and ``hover`` (the time under the pointe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ MOST_LABELS = 6
 LABELS = ("baseline", "what-if")
 COUNT_LABELS = "datum.value >= 1e4 ? replace(format(datum.value, '.3~s'), 'G', ' bn') : format(datum.value, ',.3~r')"
 _PERCENT, _COUNT = ".4~p", ",.4~r"
+_MOST_DECADES = 8
 _LOG_FLOOR = 1000.0  # a logarithmic axis shows three powers of ten below the lowest end of a curve
 
 
@@ -142,6 +144,15 @@ def _hover(wide: pd.DataFrame, drawn: Sequence[Lines], labels: Sequence[str], nu
     return [line, stripes]
 
 
+def _decades(floor: float, values: Floats) -> alt.ExprRef:
+    """Where a logarithmic axis has its ticks if it spans three decades or more: at powers of ten, not at every digit."""
+    top = float(np.nanmax(values, initial=floor))
+    first, last = math.floor(math.log10(floor)), math.ceil(math.log10(max(top, floor)))
+    powers = list(range(first, last + 1, math.ceil((last - first + 1) / _MOST_DECADES)))
+    told = ", ".join(f"1e{power}" for power in powers)
+    return alt.ExprRef(f"logarithmic && domain('y')[1] >= 1000 * domain('y')[0] ? [{told}] : null")
+
+
 def line_chart(
     drawn: Sequence[Lines],
     axis: str,
@@ -200,10 +211,16 @@ def line_chart(
         dash = alt.StrokeDash("result:N", scale=scale, legend=key)
     else:
         dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=list(first.names), range=dashes), legend=None)
-    x = alt.X("time:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title=None, grid=False, labelOverlap=True))
+    x = alt.X(
+        "time:T",
+        scale=alt.Scale(type="utc"),
+        axis=alt.Axis(title=None, grid=False, labelOverlap="greedy", labelSeparation=6),
+    )
     told: dict[str, Any] = {"format": ".3~p"} if shares else {"labelExpr": COUNT_LABELS}
-    ticks = alt.Axis(title=axis, tickCount=6, labelOverlap=True, **told)
+    ticks = alt.Axis(title=axis, tickCount=6, labelOverlap=True, values=_decades(floor, every), **told)
     y_scale = alt.Scale(type="log" if log else "linear", nice=not log)
+    if not log and not np.nanmax(every, initial=0.0) > 0:
+        y_scale["domainMax"] = 0.01 if shares else 1.0  # nothing but zeros: they lie on the ground
     base = _folded(wide, floor)
     grouped = {"x": x, "detail": ["name:N", "result:N"]}
     layers: list[alt.Chart] = []

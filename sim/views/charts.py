@@ -30,6 +30,7 @@ from sim.views.bans import SHARES, Share, limits_of
 from sim.views.chart_lines import COUNT_LABELS, LABELS, Lines, layered, line_chart
 from sim.views.curves import cube, leading, only, replications, student
 from sim.views.desk import Course, busiest, course, has_limit
+from sim.views.scales import broken
 from sim.views.style import COLOURS
 
 MOST_BARS = 15
@@ -195,9 +196,9 @@ def flows(
     used = [str(label) for label in labels[: len(tables)]]
     hues = alt.Scale(domain=used, range=[ACCENT] if len(used) == 1 else [FAINT, ACCENT])
     key = alt.Legend(title=None, orient="bottom") if len(used) > 1 else None
-    room = alt.Scale(
-        domainMax=1.12 * float(rows["moves"].max()) if len(rows) else 1.0
-    )  # for the numbers beside the bars
+    most = float(rows["moves"].max()) if len(rows) else 1.0
+    beside = 7 * max((len(text) for text in rows["text"]), default=0) + 4  # pixels of the numbers beside the bars
+    room = alt.Scale(domainMax=alt.ExprRef(f"{most!r} * width / max(width - {beside}, width / 3)"))
     base = alt.Chart().encode(
         x=alt.X("moves:Q", axis=alt.Axis(title="moves", labelExpr=COUNT_LABELS, tickCount=5), scale=room),
         y=alt.Y("move:N", sort=order, axis=alt.Axis(title=None, labelLimit=330, domain=False, ticks=False)),
@@ -253,11 +254,16 @@ def states(curves: pd.DataFrame, *, scenario: str | None = None, **options: Any)
     return line_chart([of_a, of_b], "joined accounts in the state", **told)
 
 
+def _in_lines(label: str) -> list[str]:
+    """A path as the title of an axis, in lines that a phone has room for."""
+    return broken(label, 34).split("\n")
+
+
 def sweep_line(rows: pd.DataFrame, label: str, *, numeric: bool, shares: bool) -> alt.LayerChart:
     """A measure along one axis of a sweep, with its limits: ``x, x_text, value, low, high``, a row for each point."""
     kind: Any = "quantitative" if numeric else "nominal"
     x = alt.X("x", type=kind, sort=None, scale=alt.Undefined if not numeric else alt.Scale(zero=False))
-    x = x.axis(alt.Axis(title=label, grid=False))
+    x = x.axis(alt.Axis(title=_in_lines(label), grid=False))
     told: dict[str, Any] = {"format": ".3~p"} if shares else {"labelExpr": COUNT_LABELS}
     y = alt.Y("value:Q", axis=alt.Axis(title=None, tickCount=6, **told), scale=alt.Scale(zero=False))
     written = ".4~p" if shares else ",.6~r"
@@ -276,6 +282,7 @@ def sweep_heat(
 ) -> alt.LayerChart:
     """A measure over two axes of a sweep: ``x_text, y_text, value, low, high``; the first axis upwards, the second to the right."""
     up, right = orders
+    above, below = (_in_lines(label) for label in labels)
     written = ".4~p" if shares else ",.6~r"
     tips = [alt.Tooltip("x_text:N", title=labels[0]), alt.Tooltip("y_text:N", title=labels[1])]
     tips += [alt.Tooltip(f"{part}:Q", format=written) for part in ("value", "low", "high")]
@@ -283,12 +290,12 @@ def sweep_heat(
         y=alt.Y(
             "x_text:N",
             sort=list(up)[::-1],
-            axis=alt.Axis(title=labels[0], titleAngle=0, titleAlign="left", titleX=0, titleY=-14),
+            axis=alt.Axis(title=above, titleAngle=0, titleAlign="left", titleX=0, titleY=-14 * len(above)),
         ),
-        x=alt.X("y_text:N", sort=list(right), axis=alt.Axis(title=labels[1], labelAngle=0)),
+        x=alt.X("y_text:N", sort=list(right), axis=alt.Axis(title=below, labelAngle=0)),
         tooltip=tips,
     )
-    key = alt.Legend(title=None, format=".3~p" if shares else ".3~s")
+    key = alt.Legend(title=None, format=".3~p" if shares else ".3~s", orient="bottom", gradientLength=180, tickCount=3)
     cells = base.mark_rect(aria=False).encode(
         color=alt.Color("value:Q", scale=alt.Scale(scheme="blues", zero=False), legend=key)
     )

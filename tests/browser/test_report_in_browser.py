@@ -204,3 +204,41 @@ def test_a_phone_needs_no_scrolling_sideways(report: Path, chromium: Any) -> Non
     page.wait_for_function("document.querySelectorAll('figure[data-drawn]').length > 2")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.close()
+
+
+@pytest.mark.parametrize("kind", ["report", "comparison", "sweep"])
+def test_no_table_and_no_number_beside_a_bar_is_cut(kind: str, request: pytest.FixtureRequest, chromium: Any) -> None:
+    """On a desk and on a phone: tables that lie open show all their rows, and captions and the numbers of the flows are within the window."""
+    for width in (1280, 360):
+        page = chromium.new_page(viewport={"width": width, "height": 740})
+        page.goto(request.getfixturevalue(kind).as_uri())
+        figures = page.locator("figure[data-chart]").count()
+        page.wait_for_function(f"document.querySelectorAll('figure[data-drawn]').length === {figures}")
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll('.scroll:not(.long)')]
+                .filter(each => each.checkVisibility() && each.scrollHeight > each.clientHeight + 1).map(each => each.ariaLabel)"""
+        )
+        outside = page.evaluate(
+            """() => [...document.querySelectorAll('caption span, .mark-text text')]
+                .filter(each => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth).map(each => each.textContent)"""
+        )
+        page.close()
+        assert (cut, outside) == ([], [])
+
+
+def test_paper_shows_what_is_folded_on_the_screen(report: Path, opened: Open) -> None:
+    """Printed, the checklist is open, no chart is wider than the paper, and no heading has nothing under it; afterwards the page is as it was."""
+    page = opened(report)
+    page.set_viewport_size({"width": 680, "height": 960})  # the width of A4 within its margins
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("#checklist .said").first.is_visible()
+    assert not page.locator("#h-measures").is_visible()
+    assert page.locator("#h-ledger").is_visible()
+    wide = page.evaluate(
+        "() => [...document.querySelectorAll('figure svg')].map(each => each.getBoundingClientRect().right)"
+    )
+    assert wide
+    assert max(wide) <= 680
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#checklist details[open]").count() == 0

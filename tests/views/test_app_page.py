@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import socket
 import time
 from functools import cache
 from pathlib import Path
@@ -222,13 +223,25 @@ def test_a_streamlit_that_cannot_be_told_of_headers_is_refused(monkeypatch: pyte
 
 def test_a_port_that_is_taken_is_told() -> None:
     """Before anything is loaded or compiled."""
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(sim.errors.RunError, match="cannot be had"):
             serving.check_ready(taken.getsockname()[1])
+
+
+def test_answers_are_sent_at_once() -> None:
+    """Connections to the port that is served do not wait for acknowledgements; others do as they did, and no open file is closed or added."""
+    with socket.socket() as served, socket.socket() as other:
+        for each in (served, other):
+            each.bind(("127.0.0.1", 0))
+            each.listen()
+        files = sorted(serving.OPEN_FILES.iterdir())
+        serving.send_at_once(served.getsockname()[1])
+        assert sorted(serving.OPEN_FILES.iterdir()) == files
+        for listening, at_once in ((served, True), (other, False)):
+            with socket.create_connection(listening.getsockname()), listening.accept()[0] as connection:
+                assert bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) is at_once
 
 
 def test_ten_users_at_once() -> None:

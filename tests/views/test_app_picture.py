@@ -154,7 +154,7 @@ def test_the_archive_holds_results_folders(short: tuple[WhatIf, Picture], tmp_pa
 
 def cells(page: str, caption: str, row: str) -> list[float]:
     """Numbers of a row of one of a page's tables."""
-    table = page[page.index(f"<caption>{caption}") :]
+    table = page[page.index(f"<caption><span>{caption}") :]
     table = table[: table.index("</table>")]
     line = next(line for line in table.splitlines() if f">{row}</t" in line)
     return [float(text) for text in re.findall(r'data-value="([^"]+)"', line)]
@@ -181,7 +181,7 @@ def test_reports_tell_the_numbers_of_the_page(short: tuple[WhatIf, Picture]) -> 
 
 def cells_of_difference(page: str, measure: str, segment: str) -> list[float]:
     """Numbers of a row of the table of differences."""
-    table = page[page.index("<caption>At the end of the run: what-if (B)") :]
+    table = page[page.index("<caption><span>At the end of the run: what-if (B)") :]
     row = next(line for line in table.splitlines() if f">{measure}</th><td>{segment}</td>" in line)
     return [float(text) for text in re.findall(r'data-value="([^"]+)"', row)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -372,3 +373,16 @@ def test_a_chart_of_many_points() -> None:
     rows = pd.DataFrame({"x": range(10_000), "y": range(10_000)})
     chart = chart_of("many", "Many", alt.Chart(rows).mark_point().encode(x="x:Q", y="y:Q"))
     assert [len(columns["x"]) for columns in chart.rows.values()] == [10_000]
+
+
+@pytest.mark.parametrize(
+    "text", ["a b", "ladder.states.rectifying.exits", "x" * 30, "a\nb" * 12, "<b>.<i>._:&" * 4, ""]
+)
+def test_long_words_may_end_a_line_and_stay_the_same_text(text: str) -> None:
+    """Places to break are put between parts of paths; every letter stays, and none becomes markup."""
+    from sim.views.report.page import _breakable
+
+    made = str(_breakable(text))
+    assert html.unescape(made.replace("<wbr>", "")) == text
+    assert "<" not in made.replace("<wbr>", "")
+    assert ("<wbr>" in made) == (text.startswith(("ladder", "<b>")))

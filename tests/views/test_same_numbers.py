@@ -15,6 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sim
+from sim.views import ticks
 from sim.views.app.picture import percent
 from sim.views.app.sample import sample
 from sim.views.app.serving import PAGE
@@ -43,13 +44,19 @@ def of_app() -> dict[str, str]:
     return {str(segment): str(text) for segment, text in shown.table[0].value["what-if"].items()}
 
 
-def of_report(page: str, segments: list[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Segment -> ban rate in the numbers that lie in a report, and in its headline table."""
+def of_report(page: str, segments: list[str]) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+    """Segment -> ban rate in the numbers that lie in a report, in its headline table, and as that is read."""
     numbers = json.loads(re.findall(r'<script type="application/json" id="numbers">(.*?)</script>', page, re.S)[0])
     lying = {row["segment"]: row["value"] for row in numbers["summary"] if row["measure"] == "ban_rate"}
-    table = page[page.index("<caption>Shares of the accounts") :].split("</table>")[0]
-    cells = {name: re.findall(rf'>{name}</th><td class="n" data-value="([^"]+)"', table) for name in segments}
-    return lying, {name: float(found[0]) for name, found in cells.items()}
+    table = page[page.index("<caption><span>Shares of the accounts") :].split("</table>")[0]
+    cells = {
+        name: re.findall(rf'>{name}</th><td class="n" data-value="([^"]+)">([^<]+)', table)[0] for name in segments
+    }
+    return (
+        lying,
+        {name: float(value) for name, (value, _) in cells.items()},
+        {name: text for name, (_, text) in cells.items()},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +77,10 @@ def test_table_report_app_and_notebook_agree(folder: Path) -> None:
     rows = table[(table["measure"] == "ban_rate") & (table["segment"] != "")]
     rates = {str(row["segment"]): float(row["value"]) for row in rows.to_dict("records")}
     assert len(rates) == 4
-    lying, shown = of_report((folder / "report.html").read_text(encoding="utf-8"), list(rates))
+    lying, shown, told = of_report((folder / "report.html").read_text(encoding="utf-8"), list(rates))
     assert {name: lying[name] for name in rates} == rates
     assert shown == rates
+    assert told == {name: ticks.percent(rate) for name, rate in rates.items()}
     assert of_app() == {name: percent(rate) for name, rate in rates.items()}
     printed = of_notebook()
     assert {name: printed[name] for name in WHOLE} == {name: f"{rates[name]:.4%}" for name in WHOLE}

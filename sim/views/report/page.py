@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ import numpy as np
 import pandas as pd
 from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from sim.scenario import Scenario
 from sim.views.chart_lines import MOST_POINTS, spec_of
@@ -33,6 +35,9 @@ REPORT = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS = 1000
 """Rows of a table in a page; what has more is in the tables of the run."""
+_MOST_OPEN = 80
+"""Rows of a table that lies open; one that has more is looked at through a window."""
+_LONG_WORD = 20
 
 
 @dataclass(frozen=True)
@@ -240,15 +245,28 @@ def unchecked() -> AbstractContextManager[object]:
     return debug_mode(False)
 
 
+def _breakable(text: str) -> Markup:
+    """Text with places in its long words, such as paths into a scenario, where a line may end."""
+    return Markup(" ").join(
+        Markup("{}").format(word)
+        if len(word) <= _LONG_WORD
+        else Markup("<wbr>").join(Markup("{}").format(part) for part in re.findall(r"(?s).[^._:]*", word))
+        for word in text.split(" ")
+    )
+
+
 @cache
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["breakable"] = _breakable
+    made.globals["most_open"] = _MOST_OPEN
+    return made
 
 
 def render(template: str, page: Page, **parts: Any) -> str:

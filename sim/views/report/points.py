@@ -33,6 +33,7 @@ from sim.views.scales import Scale, scale_of
 
 _RATES = ("ban_rate", "banned_share", "wrongful_ban_rate")
 _DESKS = tuple(name for name, _, _ in DESK_MEASURES)
+_MOST_PATHS = 3  # beside numbers; where more are varied they are in the table of points
 _UNITS = {name: f" ({unit})" for name, _, unit in DESK_MEASURES if unit != "share"}
 _WRONGED = ("wrongful_ban_rate", *WRONGED_MEASURES)
 
@@ -168,7 +169,8 @@ def sweep_page(swept: Swept, measures: Sequence[str], figures: Path) -> str:
         made = [*(_chart(swept, measure) for measure in measures), _over_time(swept)]
     drawn = [chart for chart in made if chart is not None]
     points = int(swept.table["point"].nunique())
-    keys = {"point": "point", **{path: path for path in swept.axes}}
+    few = len(swept.axes) <= _MOST_PATHS
+    keys = {"point": "point", **({path: path for path in swept.axes} if few else {})}
     rates = swept.table[swept.table["measure"].isin(_RATES)]
     rest = table_of(rates.drop(columns="state"), "Rates at every point, as in sweep.csv")
     found = Found(

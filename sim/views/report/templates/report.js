@@ -105,5 +105,11 @@
     }
   }
 
+  // On paper nothing can be opened: the checklist is printed whole, and is then as it was.
+  const items = [...document.querySelectorAll("#checklist details")];
+  let closed = [];
+  window.addEventListener("beforeprint", () => { closed = items.filter((each) => !each.open); closed.forEach((each) => { each.open = true; }); });
+  window.addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
+
   window.charts = Object.fromEntries([...document.querySelectorAll("figure[data-chart]")].map((figure) => [figure.dataset.chart, new Chart(figure)]));
 })();
