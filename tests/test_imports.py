@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = {"errors": 0, "scenario": 1, "model": 2, "engines": 3, "results": 4, "experiments": 5, "views": 6, "cli": 7}
+FLOORS = {
+    "errors": 0,
+    "collector": 0,
+    "scenario": 1,
+    "model": 2,
+    "engines": 3,
+    "results": 4,
+    "experiments": 5,
+    "views": 6,
+    "cli": 7,
+}
 HOMES = {
     "altair": {"sim.views.chart_lines", "sim.views.charts", "sim.views.report.page"},
     "distributed": {"sim.experiments.cluster"},

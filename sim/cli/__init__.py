@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import sys
 import threading
@@ -16,6 +14,7 @@ from typing import Any, NoReturn
 
 from sim.cli import calibrate, files, fitting, resuming, running, serving, what_if
 from sim.cli.common import BAD_INPUT, FAILED, INTERRUPTED, NO_READER, app
+from sim.collector import spare
 from sim.errors import ResultsError, RunError, ScenarioError
 
 __all__ = ["app", "calibrate", "files", "fitting", "main", "resuming", "running", "serving", "what_if"]
@@ -73,15 +72,9 @@ def _ask_again(unheard: Any) -> None:
         sys.__unraisablehook__(unheard)
 
 
-def _spare_the_collector() -> None:
-    """Look for garbage less often, and not while leaving: a start makes a million objects that last, and looking through them is a sixth of it."""
-    gc.set_threshold(50_000)
-    atexit.register(gc.freeze)
-
-
 def main() -> None:
     """Entry point: errors become one message on stderr and an exit code."""
-    _spare_the_collector()
+    spare()
     sys.unraisablehook = _ask_again
     try:
         try:

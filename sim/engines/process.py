@@ -14,10 +14,8 @@ What happens to an account at an instant is `sim.engines.live`, the same compile
 
 from __future__ import annotations
 
-import gc
 import heapq
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +23,7 @@ import simpy
 from simpy.events import NORMAL, Event, Timeout
 from simpy.resources.base import BaseResource, Put
 
+from sim.collector import paused, put_by
 from sim.engines.live import LATER, NEEDS_LOG, NEEDS_STRIKES, finish, live, start
 from sim.engines.scan import scan
 from sim.engines.tally import Tally, is_logged, served
@@ -81,20 +80,6 @@ def _join_times(law: Tables, segments: Array, accounts: Array, joins: Array) -> 
 def _finish(law: Tables, tally: Tally, accounts: Array) -> None:
     for slot in range(len(accounts)):
         finish(law, tally, accounts[slot])
-
-
-@contextmanager
-def without_cyclic_gc() -> Iterator[None]:
-    """Keep the cyclic garbage collector out: a run makes millions of small objects and no cycles worth looking for."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.unfreeze()  # all that was made is put with what lasts, unseen: to look through it would hold up an interrupt by seconds
-        if was_enabled:
-            gc.enable()
 
 
 class Turn(Put):  # type: ignore[type-arg,unused-ignore]
@@ -341,5 +326,8 @@ def run(
     progress
         Called now and then with the share of simulated time that has passed.
     """
-    with without_cyclic_gc():
-        _Run(law, tally, keep_below, keep).run(progress)
+    with paused():
+        try:
+            _Run(law, tally, keep_below, keep).run(progress)
+        finally:  # an interrupt must not wait
+            put_by()

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sim.collector import paused
 from sim.errors import Fault, ScenarioError
 
 from .checks import findings, names_no_state, unreached
@@ -233,6 +234,7 @@ class Scenario:
         return hashlib.sha256(self._text.encode()).hexdigest()
 
 
+@paused()
 def load(source: str | os.PathLike[str]) -> Scenario:
     """Load a scenario file, or a shipped scenario by its name.
 
@@ -264,6 +266,7 @@ def load(source: str | os.PathLike[str]) -> Scenario:
     return _loaded(layers(text, Source(str(path), path.parent), path), path.stem, path)
 
 
+@paused()
 def loads(text: str | bytes, *, folder: Path | None = None, name: str = "<text>") -> Scenario:
     """Load a scenario from text, or from the content of a file.
 

@@ -6,19 +6,24 @@ accounts: eight minutes), ``desk``, ``growth`` (1 to 64 million accounts),
 ``histories`` (all of ten million events), ``interrupts`` (Ctrl-C in four situations),
 ``pairs`` (two scenarios of the whole platform compared), ``sweep`` (20 x 20 points of the ladder), ``replications`` (64 of the ladder on one
 worker and on two), ``calibration`` (four parameters, six targets, 100,000 accounts), ``fitting`` (the shared log of 21,675 Wikipedia accounts,
-from ``ENFORCEMENT_SIM_SHARED`` or beside the checkout). Those named, or all.
+from ``ENFORCEMENT_SIM_SHARED`` or beside the checkout), ``app`` (first picture and redraws, with
+playwright and chromium). Those named, or all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -305,9 +310,52 @@ def fitting() -> None:
         print(f"fit of 21,675 accounts, --by-visit {visits}: {seconds:.1f} s (promised: below 30), {peak:.0f} MiB")
 
 
+def app() -> None:
+    """First picture and redraws of the page in the browser, 100,000 accounts; needs playwright and chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{(port := free.getsockname()[1])}/"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen([*ENTRY, "app", "--port", str(port), "--no-browser"], **quiet)  # type: ignore[call-overload]
+    firsts, redraws = [], []
+    try:
+        with sync_playwright() as playwright:
+            path = shutil.which("chromium") or shutil.which("chromium-browser")
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            while server.poll() is None:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"{address}_stcore/health", timeout=5).close()
+                    break
+                time.sleep(0.1)
+            for _ in range(1 + REPEATS):
+                page = browser.new_context(viewport={"width": 1400, "height": 1250}).new_page()
+                began = time.perf_counter()
+                page.goto(address, wait_until="commit")
+                page.wait_for_selector("[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas")
+                firsts.append(time.perf_counter() - began)
+                page.wait_for_timeout(1500)
+                table = page.locator("table").first
+                page.get_by_role("slider", name="rectifying: deadline after").focus()
+                before = table.inner_text()
+                began = time.perf_counter()
+                page.keyboard.press("ArrowLeft")
+                while table.inner_text() == before:
+                    time.sleep(0.01)
+                redraws.append(time.perf_counter() - began)
+                page.context.close()
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(30)
+    for what, times, most in (("first picture", firsts, 3), ("an edit redrawn", redraws, 1)):
+        print(f"app, {what}: {statistics.median(times[1:]):.2f} s, {max(times):.2f} at most (promised: below {most})")
+
+
 PARTS = (
     *(engines, million, desk, growth, platform, cold, small, histories, interrupts),
-    *(pairs, sweep, replications, calibration, fitting),
+    *(pairs, sweep, replications, calibration, fitting, app),
 )
 
 if __name__ == "__main__":

@@ -398,14 +398,22 @@ def test_axe_finds_nothing_serious(page: Any, axe: str) -> None:
     assert [each for each in found if each] == []
 
 
+LONGER = "extends: wechat_2022\ntitle: For twenty years\nset: {end: 2042-06-17}\n"
+
+
 def test_axe_finds_nothing_serious_where_something_is_refused_or_runs(page: Any, axe: str) -> None:
-    """The page of a fault, and that of a run under way."""
+    """The page of a fault, and that of a run under way, which is long enough to be looked at."""
+    longer = {"name": "mine.yaml", "mimeType": "application/yaml", "buffer": LONGER.encode()}
+    page.locator("input[type=file]").set_input_files(longer)
+    page.get_by_role("heading", name="For twenty years").wait_for()
     page.get_by_role("button", name="Run all accounts").click()
     page.get_by_role("button", name="Stop this run").wait_for()
     shoot(page, "app_running")
     assert violations(page, axe, "running") == {}
     page.get_by_role("button", name="Stop this run").click()
     page.get_by_text("The run of all accounts was stopped.").wait_for()
+    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("heading", name="WeChat rule 3.24").wait_for()
     told = {"name": "mine.yaml", "mimeType": "application/yaml", "buffer": b"extends: ../wechat_2022.yaml\n"}
     page.locator("input[type=file]").set_input_files(told)
     page.get_by_text("there is no file `../wechat_2022.yaml` here").wait_for()

@@ -13,8 +13,8 @@ import pytest
 import reference
 from agreement.lives import ENGINES, as_yaml, compile_text, first_difference, lived, same_tally, told
 
+from sim.collector import paused
 from sim.engines import process
-from sim.engines.process import without_cyclic_gc
 from sim.engines.tally import new_tally
 from sim.model.tables import keyed
 
@@ -34,10 +34,10 @@ def _collector() -> Iterator[None]:
 def test_collector_is_as_it_was(enabled: bool) -> None:
     """It is off within and afterwards as before, after errors too."""
     (gc.enable if enabled else gc.disable)()
-    with without_cyclic_gc():
+    with paused():
         assert not gc.isenabled()
     assert gc.isenabled() is enabled
-    with pytest.raises(ZeroDivisionError), without_cyclic_gc():
+    with pytest.raises(ZeroDivisionError), paused():
         1 / 0  # noqa: B018
     assert gc.isenabled() is enabled
 
