@@ -398,6 +398,18 @@ def test_axe_finds_nothing_serious(page: Any, axe: str) -> None:
     assert [each for each in found if each] == []
 
 
+def test_what_waits_to_be_drawn_stays_readable(page: Any) -> None:
+    """Streamlit fades what is out of date to a third, less than the contrast that eyes need."""
+    faded = """table => {
+        const part = table.closest('[data-testid=stElementContainer]');
+        part.style.opacity = 0.33;
+        const before = getComputedStyle(part).opacity;
+        part.setAttribute('data-stale', 'true');
+        return [before, getComputedStyle(part).opacity];
+    }"""
+    assert page.locator("table").first.evaluate(faded) == ["0.33", "1"]
+
+
 LONGER = "extends: wechat_2022\ntitle: For twenty years\nset: {end: 2042-06-17}\n"
 
 

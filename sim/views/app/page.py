@@ -24,6 +24,8 @@ from sim.views.app.sample import MOST_ACCOUNTS, accounts_of, words_of
 from sim.views.app.taking import archive, comparison_report, report
 from sim.views.app.what_if import WhatIf, moved, typed
 
+UNFADED = "<style>[data-stale='true'] { opacity: 1 !important; }</style>"
+"""What waits to be drawn anew stays as readable as it was; Streamlit fades it to a third, below what eyes need."""
 QUICK_SECONDS = 20.0  # a picture that takes longer is left to the run of all accounts
 
 
@@ -256,6 +258,7 @@ def downloads(what_if: WhatIf, picture: Picture, seed: int) -> None:
 def main() -> None:
     """One pass over the page."""
     st.set_page_config("enforcement-sim", layout="wide", initial_sidebar_state="expanded")
+    st.html(UNFADED)
     try:
         what_if, seed = asked()
         other = what_if.scenario()
