@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
+import resource
 import shutil
 import signal
 import struct
@@ -37,6 +39,8 @@ AT_LEAST = 0.90
 KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 TIMEOUT = "timeout"
 """Beginning of the output of a mutant whose tests did not come to an end."""
+PATIENCE = 5.0
+"""Longest a test run may take, in its limits of processor time: a busy machine is no fault in the code."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,12 @@ class Worker:
             _load_machine_code()
 
     def tests(self, tests: list[str], limit: float) -> tuple[int | None, str]:
-        """Run tests in a fork: their exit code (``None``: they did not come to an end), and the end of what they print."""
+        """Run tests in a fork, for so many seconds of processor time: exit code (``None``: no end), and the end of what they print."""
         printed = self.place / "printed.txt"
         child = os.fork()
         if child == 0:
             os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
             into = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(into, 1)
             os.dup2(into, 2)
@@ -108,7 +113,7 @@ class Worker:
                 code = int(pytest.main([*options, *tests]))
             finally:
                 os._exit(code)
-        code = _wait(child, limit)
+        code = _wait(child, PATIENCE * limit)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child, signal.SIGKILL)  # what the tests started and did not end
         return code, printed.read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -156,11 +161,13 @@ def _instead(file: Path, text: str) -> Iterator[None]:
 
 
 def _wait(child: int, limit: float) -> int | None:
-    """Exit code of a child, -1 if it died; ``None`` if it took longer. Time in which this process was itself stopped does not count."""
+    """Exit code of a child, -1 if it died; ``None`` if it took longer, or all its processor time. While this process is stopped, no time passes."""
     spent, last = 0.0, time.monotonic()
     while spent < limit:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
+            if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+                return None
             return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
         time.sleep(0.02)
         now = time.monotonic()
