@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "errors": 0,
     "collector": 0,
+    "processors": 0,
     "scenario": 1,
     "model": 2,
     "engines": 3,

@@ -16,7 +16,6 @@ so that no number of shards or threads shows.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -33,6 +32,7 @@ from sim.engines.tally import LOG_ROOM, Tally, add_tally, empty_like, is_logged,
 from sim.model.account import ACCOUNT, is_limited, join_time
 from sim.model.jit import Array, compiled, inlined, use_widest_vectors
 from sim.model.tables import END, Tables, is_coupled
+from sim.processors import cores
 
 Keep = Callable[[Array], None]
 
@@ -346,9 +346,7 @@ def run(
     """
     coupled = is_coupled(law)
     total = int(law.segments["accounts"].sum())
-    threads = (
-        threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
-    )
+    threads = threads or cores()
     size = shard or max(1, min(SHARD, -(-total // (4 * threads))))
     share = 0.5 if coupled else 1.0
     lived = 0

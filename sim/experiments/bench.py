@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from sim.engines import compiled, process
 from sim.engines.tally import Tally, new_tally
 from sim.experiments.replications import codes_of
 from sim.model.tables import Tables, keyed
+from sim.processors import cores
 from sim.results.tables import Codes
 from sim.scenario import Scenario, load
 
@@ -76,12 +76,11 @@ def median_timing(name: str, scenario: Scenario, run: Callable[[Tables, Tally], 
 
 def bench(repeats: int = 5) -> Iterator[Timing]:
     """Time both engines and the idle scan; the compiled engine on one core and on all."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     small, large = (benchmark_scenario("ladder", count) for count in (SIMPY_ACCOUNTS, COMPILED_ACCOUNTS))
     yield median_timing(
         "ladder, SimPy engine, 1 core", small, lambda law, tally: process.run(law, tally), min(repeats, 3)
     )
-    for threads in dict.fromkeys((1, cores)):
+    for threads in dict.fromkeys((1, cores())):
         yield median_timing(
             f"ladder, compiled engine, {threads} core{'s' if threads > 1 else ''}",
             large,

@@ -26,9 +26,9 @@ from sim.experiments.estimate import check_events
 from sim.experiments.folders import content_of
 from sim.experiments.repeat import cells_in, cells_of, engine_of, repeated, scenarios_changed
 from sim.experiments.replications import Engine, Parts, Settings, codes_of, parts_of
-from sim.experiments.work import cores
 from sim.model.jit import Array
 from sim.model.tables import is_coupled
+from sim.processors import cores
 from sim.results import invariants
 from sim.results.columns import TABLES, Column
 from sim.results.content import ContentHash, summary_hash

@@ -25,6 +25,7 @@ from typing import Generic, Protocol, TypeVar
 from sim.errors import RunError
 from sim.experiments.cluster import joined
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
+from sim.processors import cores
 from sim.results.manifest import versions
 from sim.results.outcome import Outcome, outcome_of
 from sim.results.placing import KEPT, NotWrittenError, writing
@@ -152,11 +153,6 @@ def perform(task: Task, threads: int | None = None) -> Outcome:
     codes = codes_of_text(task.scenario)
     tally, _ = replicate(codes, Settings(task.seed, 1, task.engine, 0), task.replication, threads=threads)
     return outcome_of(counts_of(tally, codes), codes)
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _outcome(task: Task, threads: int | None) -> Outcome:

@@ -30,7 +30,7 @@ from sim.experiments.folders import Command, begun, manifest_of, publish
 from sim.experiments.outputs import SHARES
 from sim.experiments.points import Floats, Point, ranges_of
 from sim.experiments.replications import Engine, engine_taken
-from sim.experiments.work import cores
+from sim.processors import cores
 from sim.results.placing import check_target
 from sim.results.store import SCENARIO
 from sim.scenario import Scenario

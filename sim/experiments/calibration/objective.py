@@ -36,7 +36,7 @@ from sim.errors import RunError
 from sim.experiments.outputs import Output
 from sim.experiments.points import Floats, Point, outcomes_at
 from sim.experiments.replications import Engine
-from sim.experiments.work import cores
+from sim.processors import cores
 from sim.scenario import Range, Scenario
 from sim.scenario.units import UNITS_US
 
