@@ -64,7 +64,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
             patched.setattr(sys, "argv", ["enforcement-sim", *arguments])
             patched.setattr(os, "_exit", sys.exit)
             if not figures:
-                patched.setattr(results, "add_figures", lambda folder: None)
+                patched.setattr(results, "add_figures", lambda folder, artist: None)
             try:
                 cli.main()
                 code: object = 0

@@ -95,30 +95,34 @@ def run(
 
     check_target(folder, force=force)
 
-    from sim.experiments.estimate import check_events
-    from sim.experiments.replications import Settings
-    from sim.experiments.until import Watch, precision_of
-    from sim.views.result import run_with_figures
+    from sim.views.beside import Artist
 
-    check_events([chosen], force=force)
-    watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
-    settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
-    if not quiet and scale is not None:
-        say(_scale_text(loaded, chosen, scale))
-    if not quiet:
-        tell_if_compiling()
-    with interruptible(folder), progress_bar(f"Running {chosen.name}", quiet) as progress:
-        done = run_with_figures(
-            chosen,
-            settings,
-            folder,
-            watch=watch,
-            workers=workers,
-            cluster=cluster,
-            force=force,
-            csv=csv,
-            progress=progress,
-        )
+    with Artist(workers) as artist:
+        from sim.experiments.estimate import check_events
+        from sim.experiments.replications import Settings
+        from sim.experiments.until import Watch, precision_of
+        from sim.views.result import run_with_figures
+
+        check_events([chosen], force=force)
+        watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
+        settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
+        if not quiet and scale is not None:
+            say(_scale_text(loaded, chosen, scale))
+        if not quiet:
+            tell_if_compiling()
+        with interruptible(folder), progress_bar(f"Running {chosen.name}", quiet) as progress:
+            done = run_with_figures(
+                chosen,
+                settings,
+                folder,
+                watch=watch,
+                workers=workers,
+                cluster=cluster,
+                force=force,
+                csv=csv,
+                progress=progress,
+                artist=artist,
+            )
     if not quiet:
         print_run(done, folder)
     tell_watch(watch, quiet)

@@ -44,6 +44,8 @@ __all__ = [
     "time_to_ban",
 ]
 
+TABLES = ("occupancy", "bans", "transitions", "desks")
+"""What is drawn of a run."""
 _SUFFIXES = (".png", ".svg")
 DOTS_PER_INCH = 150
 

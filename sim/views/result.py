@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from sim.experiments.estimate import check_events
 from sim.experiments.replications import Collected, Engine, Progress, Settings, never, run_in_memory
@@ -16,7 +16,10 @@ from sim.experiments.resumable import run_resumable
 from sim.experiments.until import CAP, Watch, precision_of
 from sim.results.store import Stored
 from sim.scenario import Scenario, load
-from sim.views import plots
+from sim.views.beside import FIGURES, Artist
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Event = tuple[pd.Timestamp, str, str]
 
@@ -123,8 +126,9 @@ class Result:
         list of Path
             The files.
         """
-        names = ("occupancy", "bans", "transitions", "desks")
-        tables = {name: self._source.table(name) for name in names}
+        from sim.views import plots  # fetches matplotlib, which `run` has to do while an artist draws
+
+        tables = {name: self._source.table(name) for name in plots.TABLES}
         return plots.save_all(tables, folder, title=self.scenario.spec.title, events=events_of(self.scenario))
 
     def save_report(self, file: str | os.PathLike[str], *, note: str = "") -> Path:
@@ -156,31 +160,33 @@ class Plots:
     """Figures of a result; each method takes the options of its namesake in `sim.views.plots` and returns the Axes."""
 
     def __init__(self, result: Result) -> None:
-        self._result = result
+        from sim.views import plots
+
+        self._result, self._plots = result, plots
 
     def _dated(self, options: dict[str, Any]) -> dict[str, Any]:
         return {"events": events_of(self._result.scenario), **options}
 
     def ban_rate(self, **options: Any) -> Axes:
         """Ban-rate curves by segment with 95 % bands; waves and phases are marked."""
-        coupled = plots.limited(self._result.desks)
-        return plots.ban_rate(self._result.bans, **self._dated({"coupled": coupled, **options}))
+        coupled = self._plots.limited(self._result.desks)
+        return self._plots.ban_rate(self._result.bans, **self._dated({"coupled": coupled, **options}))
 
     def states_over_time(self, **options: Any) -> Axes:
         """Accounts in each state over time."""
-        return plots.states_over_time(self._result.occupancy, **self._dated(options))
+        return self._plots.states_over_time(self._result.occupancy, **self._dated(options))
 
     def flows(self, **options: Any) -> Axes:
         """Flows between states."""
-        return plots.flows(self._result.transitions, **options)
+        return self._plots.flows(self._result.transitions, **options)
 
     def time_to_ban(self, **options: Any) -> Axes:
         """When first bans come."""
-        return plots.time_to_ban(self._result.bans, **self._dated(options))
+        return self._plots.time_to_ban(self._result.bans, **self._dated(options))
 
     def desk_load(self, **options: Any) -> Axes:
         """Waiting, busy and reviewers over time."""
-        return plots.desk_load(self._result.desks, **self._dated(options))
+        return self._plots.desk_load(self._result.desks, **self._dated(options))
 
 
 def run(
@@ -258,8 +264,9 @@ def run_with_figures(
     force: bool = False,
     csv: bool = False,
     progress: Progress = lambda share: None,
+    artist: Artist | None = None,
 ) -> Result:
-    """Run a scenario into a results folder with figures: see `sim.experiments.resumable.run_resumable`."""
+    """Run a scenario into a results folder with figures, which an `artist` draws: see `sim.experiments.resumable.run_resumable`."""
     done = run_resumable(
         scenario,
         settings,
@@ -270,16 +277,25 @@ def run_with_figures(
         force=force,
         csv=csv,
         progress=progress,
-        decorate=add_figures,
+        decorate=partial(add_figures, artist=artist),
     )
     return open(done)
 
 
-def add_figures(folder: Path) -> None:
-    """Add figures and report to a results folder."""
+def add_figures(folder: Path, artist: Artist | None = None) -> None:
+    """Add figures and report to a results folder; the figures are an artist's if there is one, and it can."""
     result = open(folder)
-    result.save_figures(folder / "figures")
-    result.save_report(folder / "report.html")
+    if artist is None:
+        result.save_figures(folder / FIGURES)
+        result.save_report(folder / "report.html")
+        return
+    try:
+        artist.begin(folder, result.scenario.spec.title, events_of(result.scenario))
+        result.save_report(folder / "report.html")
+        if not artist.done():
+            result.save_figures(folder / FIGURES)
+    finally:
+        artist.stop()  # before the folder is put in its place, or cleared away
 
 
 def open(folder: str | os.PathLike[str]) -> Result:

@@ -127,25 +127,37 @@ ENTRY = (sys.executable, "-c", "from sim.cli import main; main()")
 
 
 def _command(*arguments: str, cache: str | None = None) -> tuple[float, float, str]:
-    """Seconds, peak MiB of the child, and output of a command in an empty folder."""
+    """Seconds, peaks of the child and its own children together in MiB, and output of a command in an empty folder."""
     environment = dict(os.environ) | ({"NUMBA_CACHE_DIR": cache} if cache else {})
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as told:
         began = time.perf_counter()
         child = subprocess.Popen([*ENTRY, *arguments], cwd=folder, env=environment, stdout=told, stderr=told)
-        peak = 0.0
+        peaks: dict[str, float] = {}
         while child.poll() is None:
-            with contextlib.suppress(
-                OSError
-            ):  # its own peak: what a system tells of an ended child has in it what the parent held
-                status = Path(f"/proc/{child.pid}/status").read_text()
-                peak = max([peak, *(float(line.split()[1]) / 1024 for line in status.splitlines() if "VmHWM" in line)])
+            for process in _family(str(child.pid)):
+                peaks[process] = max(peaks.get(process, 0.0), _peak(process))
             time.sleep(0.01)
         seconds = time.perf_counter() - began
         told.seek(0)
         output = told.read().decode()
     if child.returncode:
         raise RuntimeError(f"exit code {child.returncode} of {' '.join(arguments)}: {output}")
-    return seconds, peak, output
+    return seconds, sum(peaks.values()), output
+
+
+def _family(process: str) -> list[str]:
+    """A process and those that it has started and that live."""
+    with contextlib.suppress(OSError):
+        return [process, *Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return []
+
+
+def _peak(process: str) -> float:
+    """The most memory that a process has held itself, in MiB; what a system tells of an ended child has in it what the parent held."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process}/status").read_text()
+        return max((float(line.split()[1]) / 1024 for line in status.splitlines() if "VmHWM" in line), default=0.0)
+    return 0.0
 
 
 def platform() -> None:

@@ -80,7 +80,7 @@ def main(folder: Path, kills: int) -> None:
     os.chdir(folder)
     comparison.Comparison.save_figures = lambda compared, folder: []
     sweeps.add_figures = lambda swept, folder: []
-    result.add_figures = lambda folder: None
+    result.add_figures = lambda folder, artist: None
     assert resuming.sweep is sweeps.sweep
     packed_replication(tasks_of(load(file), 0, [0])[0], 1)
     while threading.active_count() > 1:

@@ -40,7 +40,7 @@ needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="needs 
 @pytest.fixture(autouse=True)
 def _without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is about pictures."""
-    monkeypatch.setattr(result, "add_figures", lambda folder: None)
+    monkeypatch.setattr(result, "add_figures", lambda folder, artist: None)
     monkeypatch.setattr(sweeps, "add_figures", lambda found, folder: [])
     monkeypatch.setattr(ranges, "add_bands", lambda found, folder: [])
     monkeypatch.setattr(ranges, "add_tornados", lambda found, folder: [])

@@ -254,7 +254,7 @@ main()
 
 def test_removed_during_a_run(tmp_path: Path) -> None:
     """The hidden folder that a run writes to goes away before it is put in its place."""
-    removing = "result.add_figures = lambda folder: shutil.rmtree(folder)"
+    removing = "result.add_figures = lambda folder, artist: shutil.rmtree(folder)"
     told = one_line(command(*RUN, "--out", str(tmp_path / "x"), entry=AFTER.format(change=removing)), 1)
     assert "x cannot be written: its folder was removed meanwhile; give the command again" in told
     assert list(tmp_path.iterdir()) == []
