@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sim.model.durations import FAMILIES
 from sim.model.jit import NEVER
 from sim.model.schedule import UNLIMITED
 from sim.model.tables import (
+    AHEAD,
     DRAWS,
     END,
     LONGEST_EXPIRE,
@@ -199,6 +201,16 @@ def test_states(law: Tables, names: Names) -> None:
     assert law.exits["ring_code"][0].tolist() == [name_code(f"exit:{state}/{way}") for state, way in names.exits]
     assert law.exits["chance_code"][0].tolist() == [name_code(f"chance:{state}/{way}") for state, way in names.exits]
     assert law.exits["chance"][:, 0].tolist() == [0.5, 0.5, 0.5, 0.6]
+
+
+def test_what_saves_work(law: Tables) -> None:
+    """Fixed durations; others that are alike in all phases are drawn ahead; and the draws above which an exit comes too late."""
+    assert law.exits["fixed"][0].tolist() == [-1, 2 * DAY, -1, 2 * DAY]
+    assert law.exits["fixed"][:, 1].tolist() == [2 * DAY, 5 * DAY, 5 * DAY, DAY]
+    assert (law.exits["ahead"] == np.array([len(AHEAD), -1, len(AHEAD) + 2, -1])).all()
+    late = law.exits["too_late"][:, 2]  # quantiles at 1, 2 and 4 days; another exit rings after 2, 5, 5 and 1
+    assert late == pytest.approx([0.5, 1.0, 1.0, 0.0], abs=1e-10)
+    assert law.exits["too_late"][0, 0] == pytest.approx(1 - math.exp(-0.3))  # the end of the run
 
 
 def test_choices(law: Tables, names: Names) -> None:

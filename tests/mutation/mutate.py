@@ -248,10 +248,11 @@ def run(plan: Plan, session: Path, items: list[WorkItem], workers: int) -> None:
 
 
 def outcome(result: WorkResult, equivalent: dict[str, str]) -> str:
-    """What came of a mutant. One of those that change nothing is told by the line that it makes."""
+    """What came of a mutant. One of those that change nothing is told by the line that it makes, or that goes."""
     if result.test_outcome is TestOutcome.SURVIVED:
-        made = (str(result.diff).partition("\n  + ")[2]).strip()
-        return EQUIVALENT if made in equivalent else SURVIVED
+        _, _, lines = str(result.diff).partition("\n  - ")
+        gone, _, made = lines.partition("\n  + ")
+        return EQUIVALENT if (made or gone).strip() in equivalent else SURVIVED
     return TIMEOUT if (result.output or "").startswith(TIMEOUT) else KILLED
 
 
