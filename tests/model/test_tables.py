@@ -213,6 +213,17 @@ def test_what_saves_work(law: Tables) -> None:
     assert law.exits["too_late"][0, 0] == pytest.approx(1 - math.exp(-0.3))  # the end of the run
 
 
+def test_draws_too_late_of_every_state() -> None:
+    """Each state has its own exits, however they are numbered."""
+    head, names = LADDER[: LADDER.index("  strikes:")], ["fine", "second", "third", "out", "gone"]
+    after = "{exponential: {mean: 30 days}}"
+    states = [
+        f"    {name}: {{exits: {{on: {{to: {names[place - 4]}, after: {after}}}}}}}" for place, name in enumerate(names)
+    ]
+    law, _ = compile_tables(loads("\n".join([head + "  states:", *states])))
+    assert law.exits["too_late"][0] == pytest.approx(1 - math.exp(-1.0))
+
+
 def test_choices(law: Tables, names: Names) -> None:
     """Running sums in the order written in that very table; entries without a share have no row."""
     first, count = law.kinds[0, 0][["severity_first", "severity_count"]]
