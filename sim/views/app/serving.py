@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "server.enableCORS": True,
     "server.enableXsrfProtection": True,
     "server.enableStaticServing": False,
+    "server.enableAgentApi": False,
     "server.disconnectedSessionTTL": 60,
     "server.showEmailPrompt": False,
     "browser.gatherUsageStats": False,
