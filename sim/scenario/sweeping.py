@@ -33,18 +33,21 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     document = base.reading.document
     if section is None or document is None or document.sweep is None or document.sweep.vary is None:
         return {}, []
-    faults = [base.layers.fault(finding) for finding in _size(section, base.layers.tree.size, len(document.phases))]
+    # without what the grammar has cut out: paths beside which nothing is written
+    varied = {path: listed.value for path, listed in section.mapping.items() if path in document.sweep.vary}
+    lengths = [len(nodes) for nodes in varied.values()]
+    faults = [base.layers.fault(finding) for finding in _size(lengths, base.layers.tree.size, len(document.phases))]
     if faults:
         return {}, faults
     axes: Axes = {}
     allowance = Allowance(MAX_NODES)
     known = {(finding.path, finding.problem) for finding in all_findings(base)}
-    for outer, inner in overlaps(section.mapping):
+    for outer, inner in overlaps(varied):
         told = Finding(("sweep", "vary", inner), f"is varied twice, here and in `{outer}`", "vary it once")
         faults.append(base.layers.fault(told))
-    for path, listed in section.mapping.items():
+    for path, nodes in varied.items():
         axes[path] = []
-        for node in listed.value:
+        for node in nodes:
             value, found = _tried(base, path, node, allowance)
             new = [finding for finding in found if (finding.path, finding.problem) not in known]
             if not found and value in axes[path]:
@@ -57,9 +60,8 @@ def axes_of(base: Stretch) -> tuple[Axes, list[Fault]]:
     return axes, faults
 
 
-def _size(section: Node, size: int, phases: int) -> Iterator[Finding]:
-    """Too many values or points, or too many values of a scenario of so many values and phases."""
-    lengths = [len(listed.value) for listed in section.mapping.values()]
+def _size(lengths: list[int], size: int, phases: int) -> Iterator[Finding]:
+    """Too many values of all paths, or points, or too many values of a scenario of so many values and phases."""
     if sum(lengths) > MAX_VALUES:
         yield Finding(("sweep", "vary"), f"gives {sum(lengths):,} values", f"at most {MAX_VALUES:,} together")
     elif math.prod(lengths) > MAX_POINTS:
