@@ -488,12 +488,12 @@ NUMBER = r"\d+(?:\.\d+)?"
 
 
 def assert_ships(name: str, found: Fit) -> None:
-    """The file that ships is what `fit` makes of the shared data; two in a hundred thousand are left to the last digits of an optimum."""
+    """The file that ships is what `fit` makes of the shared data; one in ten thousand is left to where another version of SciPy ends its search."""
     shipped = (Path(__file__).parents[2] / "scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
     own, made = (repr({key: YAML(typ="safe").load(text)[key] for key in MODEL}) for text in (shipped, found.text))
     assert re.sub(NUMBER, "#", own) == re.sub(NUMBER, "#", made)
     numbers = [[float(number) for number in re.findall(NUMBER, text)] for text in (own, made)]
-    assert numbers[0] == pytest.approx(numbers[1], rel=2e-5)
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
     for line in found.text.splitlines():
         assert "a stay counts as" not in line or line.strip(' -"') in shipped
 
