@@ -96,7 +96,7 @@ def _open_or_join(law: Tables, me: Any, spec: Any, kind: int, severity: int, num
         delay = law.distributions[spec.delay]
         if delay.family != FIXED:
             me.case_at = now + microseconds(quantile(delay, law.quantiles, draw(law, me, law.codes[DELAY], number)))
-        elif delay.a > 0.0:
+        else:  # and above 0: without a delay there is no row
             me.case_at = now + microseconds(delay.a)
 
 
