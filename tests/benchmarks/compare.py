@@ -29,6 +29,7 @@ from pathlib import Path
 
 import pandas as pd
 import yardstick
+from memory import peak_of
 from pyarrow import parquet
 
 from sim.engines import compiled, process
@@ -132,32 +133,13 @@ def _command(*arguments: str, cache: str | None = None) -> tuple[float, float, s
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as told:
         began = time.perf_counter()
         child = subprocess.Popen([*ENTRY, *arguments], cwd=folder, env=environment, stdout=told, stderr=told)
-        peaks: dict[str, float] = {}
-        while child.poll() is None:
-            for process in _family(str(child.pid)):
-                peaks[process] = max(peaks.get(process, 0.0), _peak(process))
-            time.sleep(0.01)
+        peak = peak_of(child)
         seconds = time.perf_counter() - began
         told.seek(0)
         output = told.read().decode()
     if child.returncode:
         raise RuntimeError(f"exit code {child.returncode} of {' '.join(arguments)}: {output}")
-    return seconds, sum(peaks.values()), output
-
-
-def _family(process: str) -> list[str]:
-    """A process and those that it has started and that live."""
-    with contextlib.suppress(OSError):
-        return [process, *Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return []
-
-
-def _peak(process: str) -> float:
-    """The most memory that a process has held itself, in MiB; what a system tells of an ended child has in it what the parent held."""
-    with contextlib.suppress(OSError):
-        status = Path(f"/proc/{process}/status").read_text()
-        return max((float(line.split()[1]) / 1024 for line in status.splitlines() if "VmHWM" in line), default=0.0)
-    return 0.0
+    return seconds, peak, output
 
 
 def platform() -> None:

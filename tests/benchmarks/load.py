@@ -8,6 +8,7 @@ give it, figures and report included; the exit code says whether one of them fai
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from memory import peak_of
+
 from sim.scenario import load
 
 HERE = Path(__file__).parent
-MOST_BYTES = 4 << 30
+MOST_MIB = 4 << 10
 ENTRY = "from sim.cli import main; main()"
 
 DECADE = """
@@ -100,15 +103,16 @@ def measured(what: str, text: str, verb: str, *options: str) -> bool:
         Path(place, "load.yaml").write_text(text, encoding="utf-8")
         command = [sys.executable, "-c", ENTRY, verb, "load.yaml", *options, "--out", "out", "--quiet"]
         began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         child = subprocess.Popen(command, cwd=place, env={**os.environ, "PYTHONPATH": str(HERE.parents[1])})
-        _, status, used = os.wait4(child.pid, 0)
+        peak = peak_of(child)
         seconds = time.perf_counter() - began
-        child.returncode = os.waitstatus_to_exitcode(status)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        busy = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
         written = sum(path.stat().st_size for path in Path(place, "out").rglob("*"))
-    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    good = child.returncode == 0 and peak <= MOST_BYTES
+    good = child.returncode == 0 and peak <= MOST_MIB
     print(
-        f"{what:<48} {seconds:7.1f} s, {used.ru_utime + used.ru_stime:7.1f} s of processor time, {peak / 2**30:5.2f} GiB, "
+        f"{what:<48} {seconds:7.1f} s, {busy:7.1f} s of processor time, {peak / 1024:5.2f} GiB, "
         f"{written / 1e6:6.1f} MB written, exit code {child.returncode}",
         flush=True,
     )
