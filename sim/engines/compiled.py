@@ -44,7 +44,9 @@ PILOT = 1024
 """Accounts of a shard that are lived before it is decided which draws to make ahead."""
 BUSY_PER_CALL = 1 << 15
 """Accounts lived before a thread looks up from its work: it can then be stopped, and says how far it is."""
-STRIKES_AT_FIRST = 8
+KEPT_TOGETHER = 1 << 18
+"""Accounts before a limited desk that a thread keeps in one piece: so much memory goes back to the system when it is let go."""
+STRIKES_AT_FIRST = 4
 DONE, PAUSED = -1, -2
 SEGMENT, ACCOUNT_NEXT, UNDER_WAY, REACHED, BLOCK_FIRST, KEPT = range(6)
 """Where a shard is: its segment; the next account; whether that one is under way (1) or put by (2), and at what time; the first account whose
@@ -195,7 +197,7 @@ class _Shard:
         self.strikes = np.zeros(STRIKES_AT_FIRST, np.int64)
         self.flags = np.zeros(BLOCK, np.uint8)
         self.progress = np.array([segment, first, 0, 0, -BLOCK, 0], np.int64)
-        self.kept = _new_kept(BUSY_PER_CALL if coupled else 1, states, STRIKES_AT_FIRST)
+        self.kept = _new_kept(min(KEPT_TOGETHER, last - first) if coupled else 1, states, STRIKES_AT_FIRST)
         self.full: list[_Kept] = []
 
     def work(self, tally: Tally, keep: Keep) -> int:
@@ -215,10 +217,7 @@ class _Shard:
             self.keep_below,
             self.kept,
         )
-        if self.progress[KEPT] > 0:
-            count = int(self.progress[KEPT])
-            self.full.append(_Kept(*(part[:count].copy() for part in self.kept)))
-            self.progress[KEPT] = 0
+        self._put_by()
         if status == NEEDS_STRIKES:
             width = 2 * len(self.strikes)
             self.strikes = widened(self.strikes[None, :], width)[0]
@@ -230,6 +229,19 @@ class _Shard:
             self.law = self.law._replace(ahead=np.zeros((len(depth), int(depth.max(initial=0)), BLOCK)), depth=depth)
             self.progress[BLOCK_FIRST] = -BLOCK
         return self.last - int(self.progress[ACCOUNT_NEXT])
+
+    def _put_by(self) -> None:
+        """Put the accounts before a desk with the others when there is no room for more, or no more come."""
+        count, room = int(self.progress[KEPT]), len(self.kept.at)
+        ended = self.progress[ACCOUNT_NEXT] == self.last
+        if count == room:
+            self.full.append(self.kept)
+        elif ended and count > 0:
+            self.full.append(_Kept(*(part[:count].copy() for part in self.kept)))
+        if count == room or ended:
+            _, states = self.kept.entries.shape
+            self.kept = _new_kept(0 if ended else room, states, self.kept.strikes.shape[1])
+            self.progress[KEPT] = 0
 
 
 def flush(tally: Tally, keep: Keep) -> None:

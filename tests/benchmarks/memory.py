@@ -11,14 +11,15 @@ from pathlib import Path
 def peak_of(child: subprocess.Popen[bytes]) -> float:
     """Wait for a process; the peaks of it and of its children together, in MiB. Linux only.
 
-    Each peak is a process's own: what a system tells of an ended child has in it what the parent held.
+    Each peak is a process's own: what a system tells of an ended child has in it what the parent held. So does a child that has not yet become
+    another program; hence one counts from when it is seen for the second time.
     """
-    peaks: dict[str, float] = {}
+    seen: dict[str, list[float]] = {}
     while child.poll() is None:
         for process in _family(str(child.pid)):
-            peaks[process] = max(peaks.get(process, 0.0), _own(process))
+            seen.setdefault(process, []).append(_own(process))
         time.sleep(0.01)
-    return sum(peaks.values())
+    return sum(max(peaks[1:], default=0.0) for peaks in seen.values())
 
 
 def _family(process: str) -> list[str]:

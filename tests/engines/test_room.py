@@ -203,12 +203,12 @@ def test_shards_and_threads_do_not_show(name: str) -> None:
             assert np.array_equal(rows, events), (shard, threads)
 
 
-@pytest.mark.parametrize("kept", [1, 3, 1000])
-def test_accounts_before_a_desk_in_small_portions(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("together", [1, 3, 1000])
+def test_accounts_before_a_desk_in_small_portions(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread looks up from its work whenever it has put by so many accounts; that does not show."""
     codes = compile_text((GOLDEN / "desk.yaml").read_text())
     usual, events = lived(codes, "process", seed=9)
-    monkeypatch.setattr(compiled, "BUSY_PER_CALL", kept)
+    monkeypatch.setattr(compiled, "KEPT_TOGETHER", together)
     tally, rows = lived(codes, "compiled", seed=9, threads=1)
     assert same_tally(tally, usual) == []
     assert np.array_equal(rows, events)

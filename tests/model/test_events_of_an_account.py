@@ -106,3 +106,26 @@ def test_phases_of_one_instant_restart_in_turn() -> None:
     assert entries.tolist() == [3, 0]
     assert accounts["phase"][0] == 3
     assert accounts["exit_at"][0] == (5 + 17) * DAY
+
+
+@compiled
+def _enter(law: Tables, accounts: np.ndarray, entries: np.ndarray, now: int) -> None:
+    enter(law, accounts[0], entries, 0, now)
+
+
+def test_draws_made_ahead_are_taken() -> None:
+    """An account takes its own, of the right entry, as long as there are some; the exit that rings first wins."""
+    there = "exits: {one: {to: fine, after: {exponential: {mean: 1 day}}}, other: {to: fine, after: {exponential: {mean: 1 day}}}}}}}"
+    law, _ = compile_tables(loads(TEXT.partition("phases:")[0].replace("}}}}", "}, " + there)))
+    first, second = law.exits["ahead"][0]
+    ahead, depth = np.zeros((len(law.depth), 2, 3)), np.zeros_like(law.depth)
+    ahead[first, :, 1], ahead[second, :, 1], depth[[first, second]] = (7, 30), (40, 5), 2
+    law = law._replace(ahead=ahead, depth=depth)
+    accounts, entries = np.zeros(1, ACCOUNT), np.zeros(1, np.int64)
+    accounts["lane"] = 1
+    found = []
+    for now in (100, 200, 300):
+        _enter(law, accounts, entries, now)
+        found.append((int(accounts["exit"][0]), int(accounts["exit_at"][0])))
+    assert found[:2] == [(0, 107), (1, 205)]
+    assert found[2][1] > 1_000_000  # no more are ready: it is drawn, about a day
