@@ -13,8 +13,21 @@ The library raises these; only the command line turns them into exit codes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+NOT_UTF8 = "has a name that is not UTF-8"
+RENAME = "rename it (or set PYTHONUTF8=1, if it looks right elsewhere)"
+
+
+def is_utf8(path: str | os.PathLike[str]) -> bool:
+    """Whether the name of a file or a folder is text, which a manifest can hold; systems allow any bytes."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

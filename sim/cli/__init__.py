@@ -10,6 +10,7 @@ import sys
 import threading
 from _thread import interrupt_main
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from sim.cli import calibrate, files, fitting, resuming, running, serving, what_if
@@ -75,6 +76,8 @@ def _ask_again(unheard: Any) -> None:
 def main() -> None:
     """Entry point: errors become one message on stderr and an exit code."""
     spare()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no sign for ± is told its number
     sys.unraisablehook = _ask_again
     try:
         try:

@@ -47,9 +47,11 @@ def fit(
         raise typer.BadParameter(
             f"found {by_visit!r}; allowed: a whole number from 1, or auto", param_hint="--by-visit"
         )
-    target = out or Path(f"{histories.name.split('.')[0]}.yaml")
     named = [name.strip() for name in bans.split(",")] if bans else []
+    from sim.experiments.fitting.reading import name_of
     from sim.views import fits
+
+    target = out or Path(f"{name_of(histories)}.yaml")
 
     if not quiet:
         tell_if_compiling()

@@ -155,9 +155,11 @@ def _histories(text: str) -> int | None:
         return None
     if text == "none":
         return 0
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
-    raise typer.BadParameter(f"found {text!r}; allowed: all, none or a whole number", param_hint="--histories")
+    raise typer.BadParameter(
+        f"found {text!r}; allowed: all, none or a whole number below 10^18", param_hint="--histories"
+    )
 
 
 def _scale_text(full: Scenario, scaled: Scenario, scale: float) -> str:

@@ -14,12 +14,12 @@ belong to. The same command, or `resume`, goes on from there after a kill; when 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import Column
 from sim.results.content import ContentHash
 from sim.results.invariants import INVARIANTS
-from sim.results.manifest import identity, versions
+from sim.results.manifest import command_line, identity, versions
 from sim.results.placing import KEPT, MANIFEST, Claim, Partial, clear_abandoned, writing
 from sim.results.store import SCENARIO
 from sim.scenario import Scenario, loads
@@ -81,17 +81,33 @@ class Command:
             "versions": versions(),
             "scenarios": scenarios,
         }
-        return json.dumps(told, indent=2, ensure_ascii=False, default=_plain) + "\n"
+        return _dumped({**told, "sha256": _hash(told)})
 
     @staticmethod
     def from_json(text: str) -> Command:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError, TypeError, AttributeError, RecursionError
+            It is something else, or was altered.
+        """
         told = json.loads(text)
+        if told.pop("sha256", None) != _hash(told):
+            raise ValueError("it is not as it was written")
         scenarios = [
             replace(loads(each["text"], name=each["name"]), file=None if each["file"] is None else Path(each["file"]))
             for each in told["scenarios"]
         ]
         return Command(told["verb"], tuple(scenarios), dict(told["settings"]), bool(told["force"]))
+
+
+def _dumped(told: Mapping[str, Any]) -> str:
+    return json.dumps(told, indent=2, ensure_ascii=False, default=_plain) + "\n"
+
+
+def _hash(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_dumped(told).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _plain(value: object) -> object:
@@ -167,7 +183,7 @@ def command_of(out: Path) -> Command:
         if complete:
             raise ResultsError(f"{out} is complete: there is nothing to resume") from None
         raise ResultsError(f"nothing to resume: no work on {out} has been begun, or none that can go on") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ScenarioError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ScenarioError) as error:
         told = f"{folder / COMMAND} cannot be read: {type(error).__name__} {error}"
         raise ResultsError(f"{told}; give the command again, which goes on from the finished tasks") from error
     if complete and not command.force:  # killed after the results were put in their place
@@ -209,7 +225,7 @@ def manifest_of(
         **settings,
         "versions": versions(),
         "platform": platform.platform(),
-        "command": sys.argv,
+        "command": command_line(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 3),
         "invariants": {"held": True, "checked": list(INVARIANTS)},

@@ -35,7 +35,7 @@ from sim.results.content import ContentHash, summary_hash
 from sim.results.manifest import manifest, versions
 from sim.results.outcome import Outcome
 from sim.results.placing import writing
-from sim.results.store import SUMMARY, Stored, Writer
+from sim.results.store import SUMMARY, Stored, Writer, file_hash
 from sim.results.summary import Measure, Value, summarise
 from sim.results.tables import Codes
 from sim.scenario import Scenario
@@ -335,12 +335,14 @@ def _compared_summary(stored: Stored, again: Stored) -> ComparedTable:
 
 
 def _verdict_of_file(name: str, folder: Path, sha256: str) -> Likeness:
-    """Whether the file still holds what the manifest says; it is read and forgotten."""
-    found = ContentHash(TABLES[name])
+    """Whether the file, and the CSV beside it if there is one, still hold what the manifest says; they are read and forgotten."""
+    stored, found, copy = Stored(folder), ContentHash(TABLES[name]), folder / f"{name}.csv"
     try:
-        for part in Stored(folder).parts(name):
+        for part in stored.parts(name):
             found.add(part)
-    except (ResultsError, KeyError, ValueError, TypeError):
+        if copy.exists() and "csv" in stored.manifest and file_hash(copy) != stored.manifest["csv"][name]:
+            return "changed after the run"
+    except (ResultsError, OSError, KeyError, ValueError, TypeError):
         return "cannot be read"
     return "identical" if found.hexdigest() == sha256 else "changed after the run"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from sim.experiments.folders import Command, begun, forget_tasks
+from sim.experiments.keeping import content_of_sealed
 from sim.experiments.replications import (
     Parts,
     Progress,
@@ -27,7 +28,7 @@ from sim.experiments.until import Watch
 from sim.experiments.work import Product, Task, codes_of_text, make_all, tasks_of
 from sim.results.outcome import Outcome
 from sim.results.placing import ANOTHER_PLACE, KEPT, check_target
-from sim.results.store import check_packed, packed, unpacked
+from sim.results.store import packed, unpacked
 from sim.results.tables import Codes
 from sim.scenario import Scenario
 
@@ -59,13 +60,8 @@ def packed_replication(task: Task, threads: int | None) -> Made:
     return Made(packed(outcome.to_json(), whole), (outcome, whole))
 
 
-def _write(made: Kept, file: Path) -> None:
-    file.write_bytes(made.packed if isinstance(made, Made) else made.read_bytes())
-
-
-def _checked(file: Path) -> Kept:
-    check_packed(file)
-    return file
+def _bytes(made: Kept) -> bytes:
+    return made.packed if isinstance(made, Made) else content_of_sealed(made)
 
 
 def _whole(kept: Kept) -> tuple[Outcome, Parts]:
@@ -78,8 +74,8 @@ def _whole(kept: Kept) -> tuple[Outcome, Parts]:
 
 REPLICATIONS: Product[Kept] = Product(
     make=packed_replication,
-    write=_write,
-    read=_checked,
+    pack=_bytes,
+    read=lambda file: file,
     kept=lambda made, file: made if isinstance(made, Made) and made.whole is not None else file,
     suffix=".tables",
     ahead=2,

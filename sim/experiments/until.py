@@ -28,7 +28,7 @@ FLOOR = 5
 CAP = 1000
 """Replications after which it is given up, unless asked otherwise."""
 _SPLIT = re.compile(r"(?P<output>[^±]*?)\s*(?:±|\+/?-)\s*(?P<width>.*)")
-_REMEDY = "write it as in `ban_rate@365 days ±0.1%`"
+_REMEDY = "write it as in `ban_rate@365 days ±0.1%`, or with +- for ±"
 
 
 @dataclass(frozen=True)

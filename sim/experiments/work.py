@@ -24,6 +24,7 @@ from typing import Generic, Protocol, TypeVar
 
 from sim.errors import RunError
 from sim.experiments.cluster import joined
+from sim.experiments.keeping import check_seal, content_of_sealed, write_sealed
 from sim.experiments.replications import Engine, Settings, codes_of, replicate
 from sim.processors import cores
 from sim.results.manifest import versions
@@ -91,10 +92,10 @@ class Product(Generic[Made]):
     ----------
     make
         Does a task on so many threads, here or on another machine; a function that has a name, as it must travel.
-    write
-        Writes what was made to a file.
+    pack
+        What was made, as bytes.
     read
-        Gives what is in the file. `OSError`, `ValueError`, `KeyError` or `TypeError`: it cannot be used.
+        Gives what is in a sealed file (`sim.experiments.keeping`).
     kept
         What to hand on of what was made and is now in a file.
     suffix
@@ -104,7 +105,7 @@ class Product(Generic[Made]):
     """
 
     make: Make[Made]
-    write: Callable[[Made, Path], object]
+    pack: Callable[[Made], bytes]
     read: Callable[[Path], Made]
     kept: Callable[[Made, Path], Made]
     suffix: str
@@ -161,8 +162,8 @@ def _outcome(task: Task, threads: int | None) -> Outcome:
 
 OUTCOMES = Product(
     make=_outcome,
-    write=lambda outcome, file: file.write_text(outcome.to_json(), encoding="utf-8"),
-    read=lambda file: Outcome.from_json(file.read_text(encoding="utf-8")),
+    pack=lambda outcome: outcome.to_json().encode(),
+    read=lambda file: Outcome.from_json(content_of_sealed(file).decode()),
     kept=lambda outcome, file: outcome,
     suffix=".json",
     ahead=LOOK_AHEAD,
@@ -170,10 +171,12 @@ OUTCOMES = Product(
 
 
 def _recalled(task: Task, product: Product[Made], folder: Path) -> Made | None:
-    """What an earlier call has kept; what cannot be read is made again."""
+    """What an earlier call has kept; what is not as it was written is made again."""
+    file = folder / f"{task.key}{product.suffix}"
     try:
-        return product.read(folder / f"{task.key}{product.suffix}")
-    except (OSError, ValueError, KeyError, TypeError):
+        check_seal(file, task.key)
+        return product.read(file)
+    except (OSError, ValueError):
         return None
 
 
@@ -183,7 +186,7 @@ def _keep(task: Task, made: Made, product: Product[Made], folder: Path) -> Made:
     file = folder / f"{task.key}{product.suffix}"
     with writing(folder, KEPT):
         try:
-            product.write(made, unfinished)
+            write_sealed(unfinished, task.key, product.pack(made))
             unfinished.replace(file)
         except BaseException:
             with suppress(OSError):

@@ -27,6 +27,11 @@ PACKAGES = (
 )
 
 
+def command_line() -> list[str]:
+    """What this process was started with, as text; bytes that are none are told by their numbers."""
+    return [word.encode(errors="backslashreplace").decode() for word in sys.argv]
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
     return dict(_versions())
@@ -88,7 +93,7 @@ def manifest(codes: Codes, settings: dict[str, Any], wall_seconds: float, invari
         **settings,
         "versions": versions(),
         "platform": platform.platform(),
-        "command": sys.argv,
+        "command": command_line(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 3),
         "invariants": invariants,

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sim.errors import ResultsError, RunError
+from sim.errors import NOT_UTF8, RENAME, ResultsError, RunError, is_utf8
 
 try:
     import fcntl
@@ -38,8 +38,10 @@ def check_target(folder: Path, *, force: bool) -> None:
     Raises
     ------
     ResultsError
-        The folder exists and `force` is not given, or it is not a results folder, or its parent cannot be written.
+        The folder exists and `force` is not given, or it is not a results folder, or its parent cannot be written, or its name is not UTF-8.
     """
+    if not is_utf8(folder.absolute()):
+        raise ResultsError(f"{folder} {NOT_UTF8}, or lies in one that has; {RENAME}, or give --out for another place")
     if folder.exists():
         if not force:
             raise ResultsError(f"{folder} exists already; give --force to replace it, or --out for another place")

@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -139,6 +141,8 @@ class Writer:
         told["tables"] = {
             name: {"rows": found.rows, "sha256": found.hexdigest()} for name, found in self.hashes.items()
         }
+        if self.csv:
+            told["csv"] = {name: file_hash(self.partial / f"{name}.csv") for name in TABLES}
         told["summary"] = {"rows": len(summary), "sha256": summary_hash(summary)}
         (self.partial / SCENARIO).write_text(scenario, encoding="utf-8")
         summary.to_csv(self.partial / SUMMARY, index=False)
@@ -168,23 +172,6 @@ def packed(text: str, parts: Iterable[tuple[str, pd.DataFrame]]) -> bytes:
     return into.getvalue()
 
 
-def check_packed(file: Path) -> None:
-    """Refuse a file that is not as `packed` made it.
-
-    Raises
-    ------
-    ValueError
-        It is not.
-    """
-    try:
-        with zipfile.ZipFile(file) as archive:
-            whole = archive.testzip() is None and OUTCOME in archive.namelist()
-    except zipfile.BadZipFile:
-        whole = False
-    if not whole:
-        raise ValueError(f"{file} is broken")
-
-
 def unpacked(source: bytes | Path) -> tuple[str, Iterator[tuple[str, pd.DataFrame]]]:
     """The text that went with packed tables, and their rows, each part read when it is asked for."""
     archive = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
@@ -201,6 +188,17 @@ def _parts(archive: zipfile.ZipFile) -> Iterator[tuple[str, pd.DataFrame]]:
                     if column.type == "nullable int":
                         table[column.name] = table[column.name].astype("Int64")
                 yield name, table
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of the bytes of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _number(text: str) -> float:
+    """A number as it was written, to the last bit, as pandas 2 reads it only if told so and pandas 3 if not; NaN where nothing is."""
+    return float(text) if text else math.nan
 
 
 class Stored:
@@ -255,8 +253,7 @@ class Stored:
                 path,
                 dtype=texts,
                 keep_default_na=False,
-                na_values={"low": [""], "high": [""], "value": [""]},
-                float_precision="round_trip",
+                converters=dict.fromkeys(("value", "low", "high"), _number),
             ),
         )
         return table
@@ -292,6 +289,6 @@ class Stored:
     def _guard(self, name: str, read: Callable[[Path], Any]) -> Any:
         try:
             return read(self.folder / name)
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
             told = " ".join(str(error).split())  # Arrow's may have several lines
             raise ResultsError(f"{self.folder / name} cannot be read: {type(error).__name__} {told}") from error

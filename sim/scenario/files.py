@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from sim.errors import Fault
+from sim.errors import NOT_UTF8, RENAME, Fault, is_utf8
 
 from .families import EMPIRICAL, MAX_QUANTILES
 from .inheritance import PathRefusedError, derivation, graft, overlaps, parts_of, path_text
@@ -45,7 +45,9 @@ def shipped() -> dict[str, Path]:
 
 
 def read_text(path: Path, shown_as: str) -> str | Fault:
-    """The text of a regular file of at most 1 MiB in UTF-8."""
+    """The text of a regular file of at most 1 MiB in UTF-8, of a name in UTF-8."""
+    if not is_utf8(path):
+        return Fault(shown_as, None, "", NOT_UTF8, RENAME)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     Event = tuple[pd.Timestamp, str, str]
 
 FIGURES = "figures"
+PATIENCE = 1.0
+"""Seconds in which the second process may clear up."""
 _CHILD = "from sim.views.beside import draw; draw()"
 
 
@@ -73,14 +76,21 @@ class Artist:
     def stop(self) -> None:
         """End the process, so that it writes no more."""
         if self._process is not None:
-            self._process.kill()
-            with suppress(OSError):
-                self._process.communicate()
+            self._process.terminate()
+            try:
+                self._process.communicate(timeout=PATIENCE)
+            except (OSError, subprocess.TimeoutExpired):
+                self._process.kill()
+                with suppress(OSError):
+                    self._process.communicate()
             self._process = None
 
 
 def draw() -> None:
     """What the second process does: get ready, wait until it is told what to draw, draw. It ends when the first one does."""
+    # in order, and not at once: what matplotlib has put into a temporary folder is cleared away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
     import pandas as pd
 
     from sim.results.store import Stored
@@ -99,4 +109,4 @@ def draw() -> None:
 
 def _end_with_the_first() -> None:
     sys.stdin.read()
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)

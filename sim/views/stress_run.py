@@ -113,7 +113,9 @@ def estimation(scenario: Scenario, manifest: Manifest) -> str:
 
 def software(manifest: Manifest) -> str:
     """5.1."""
-    found = versions() if manifest is None else manifest.get("versions", {})
+    found = versions() if manifest is None else manifest.get("versions")
+    if not isinstance(found, dict):
+        raise ResultsError("the manifest does not tell versions of packages")
     where = "as installed here; a results folder tells those of its run" if manifest is None else "of this run"
     rows = [(code(name), escaped(str(version))) for name, version in found.items()]
     return f"enforcement-sim, a Python program. Versions, {where}:\n\n" + table(("package", "version"), rows)

@@ -272,7 +272,7 @@ def test_days_of_those_wronged_against_whole_histories() -> None:
         changed = days["life_b"] - days["life_a"]
         segments = changed.index.map(lambda key: key[0])
         variance = sum(part.var() * len(part) for _, part in changed.groupby(segments))
-        row = found.loc[(measure, "")].iloc[0]
+        row = found.loc[[(measure, "")]].iloc[0]
         assert row["a"] == pytest.approx(days["life_a"].sum())
         assert row["difference"] == pytest.approx(changed.sum(), abs=1e-9)
         assert row["high"] - row["low"] == pytest.approx(2 * 1.959964 * math.sqrt(variance), rel=1e-6)

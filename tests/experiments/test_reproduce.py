@@ -423,3 +423,17 @@ def test_exit_codes(
         assert (stop.value.code or 0) == code
         expected_on = captured.err if code == 2 else captured.out
         assert (said in expected_on) == (code == 2 or "--quiet" not in options)
+
+
+def test_csv_beside_the_tables(tmp_path: Path) -> None:
+    """A copy for readers of spreadsheets, which are what people look at."""
+    run_to_folder(load(GOLDEN / "desk.yaml"), Settings(seed=1), tmp_path / "x", csv=True)
+    assert reproduce(tmp_path / "x").identical
+    file = tmp_path / "x" / "bans.csv"
+    whole = file.read_text()
+    file.write_text(whole.replace(",3", ",4", 1))
+    assert {each.name for each in reproduce(tmp_path / "x").tables if each.verdict == "changed after the run"} == {
+        "bans"
+    }
+    file.unlink()
+    assert reproduce(tmp_path / "x").identical

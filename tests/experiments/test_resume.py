@@ -18,9 +18,9 @@ import pytest
 
 import sim
 from sim import cli
-from sim.errors import RunError
+from sim.errors import ResultsError, RunError
 from sim.experiments import cluster, resumable, work
-from sim.experiments.folders import COMMAND, Command, begun, finished_tasks, tasks_folder
+from sim.experiments.folders import COMMAND, Command, begun, command_of, finished_tasks, tasks_folder
 from sim.experiments.replications import Settings, run_to_folder
 from sim.results.outcome import Outcome
 from sim.results.placing import Claim, Partial
@@ -461,3 +461,28 @@ def test_draws_refuse(option: tuple[str, ...], told: str, verb: Verb, tmp_path: 
     code, error = verb("run", DESK, "--draws", "3", *option)
     assert code == 2
     assert told in error
+
+
+BENT = {
+    "another verb": lambda told: told | {"verb": "foo"},
+    "a setting gone": lambda told: told | {"settings": {}},
+    "another number": lambda told: told | {"settings": told["settings"] | {"seed": 8}},
+    "no scenarios": lambda told: told | {"scenarios": []},
+    "no hash": lambda told: {name: value for name, value in told.items() if name != "sha256"},
+    "a list": lambda told: [told],
+    "nested": None,
+}
+
+
+@pytest.mark.parametrize("how", BENT)
+def test_a_command_that_was_altered(how: str, tmp_path: Path) -> None:
+    """It is not made again as something else: what can be done is told, and nothing is lost."""
+    command = Command("run", (load(GOLDEN / "desk.yaml"),), {"seed": 7, "replications": 4}, force=False)
+    with begun(tmp_path / "x", command) as folder:
+        pass  # and never forgotten, as if it had been killed
+    assert command_of(tmp_path / "x").settings == command.settings
+    file, bend = folder / "command.json", BENT[how]
+    file.write_text("[" * 100_000 if bend is None else json.dumps(bend(json.loads(file.read_text()))))
+    with pytest.raises(ResultsError, match=r"command\.json cannot be read: .*; give the command again, which goes on"):
+        command_of(tmp_path / "x")
+    assert folder.is_dir()

@@ -16,9 +16,12 @@ import pytest
 
 from sim.errors import RunError
 from sim.experiments import cluster, work
+from sim.experiments.keeping import content_of_sealed
 from sim.experiments.replications import Settings, run_in_memory
-from sim.experiments.work import Task, TasksFailedError, perform, run_tasks, tasks_of
+from sim.experiments.resumable import REPLICATIONS, Made
+from sim.experiments.work import Task, TasksFailedError, make_all, perform, run_tasks, tasks_of
 from sim.results.outcome import Outcome
+from sim.results.store import unpacked
 from sim.results.summary import Value
 from sim.results.tables import BAN_COLUMNS
 from sim.scenario import Scenario, load
@@ -88,9 +91,15 @@ def test_kept_outcomes_are_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found(folder=tmp_path, workers=2) == list(wanted())
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {f"{task.key}.json" for task in some_tasks()}
-    broken = some_tasks()[5]
-    text = (tmp_path / f"{broken.key}.json").read_text()
-    (tmp_path / f"{broken.key}.json").write_text(text[: len(text) // 2])
+    half, bent, bit, another, empty = some_tasks()[:5]
+    files = {task: tmp_path / f"{task.key}.json" for task in some_tasks()}
+    text = files[half].read_text()
+    files[half].write_text(text[: len(text) // 2])
+    number = next(place for place in range(100, len(text)) if files[bent].read_text()[place] in "123")
+    files[bent].write_text(files[bent].read_text()[:number] + "4" + files[bent].read_text()[number + 1 :])
+    files[bit].write_bytes(bytes([files[bit].read_bytes()[0] ^ 1]) + files[bit].read_bytes()[1:])
+    files[another].write_bytes(files[some_tasks()[5]].read_bytes())  # whole, but not what this task has made
+    files[empty].write_bytes(b"")
     done: list[Task] = []
 
     def counted(task: Task, threads: int | None = None) -> Outcome:
@@ -99,7 +108,7 @@ def test_kept_outcomes_are_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(work, "perform", counted)
     assert found(folder=tmp_path) == list(wanted())
-    assert done == [broken]
+    assert sorted(task.key for task in done) == sorted(task.key for task in (half, bent, bit, another, empty))
 
 
 def test_key_knows_what_decides() -> None:
@@ -191,3 +200,24 @@ def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(RunError, match=r"enforcement-sim\[cluster\]"):
         list(run_tasks(some_tasks(), cluster="tcp://127.0.0.1:1"))
+
+
+def test_kept_tables_are_those_of_their_task(tmp_path: Path) -> None:
+    """One bit of a kept archive is another, in its table of contents, where no checksum of its own looks; or one task's stands for another's."""
+    tasks = tasks_of(golden("desk"), 3, range(3), histories=20)
+
+    def packed() -> list[bytes]:
+        made = make_all(tasks, REPLICATIONS, folder=tmp_path, workers=1)
+        return [kept.packed if isinstance(kept, Made) else content_of_sealed(kept) for _, kept in made]
+
+    whole = packed()
+    files = [tmp_path / f"{task.key}.tables" for task in tasks]
+    content = bytearray(files[0].read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 20] ^= 8
+    files[0].write_bytes(bytes(content))
+    files[1].write_bytes(files[2].read_bytes())
+    assert packed() == whole
+    assert [content_of_sealed(file) for file in files] == whole
+    outcome, parts = unpacked(files[0])
+    assert outcome == perform(tasks[0], 1).to_json()
+    assert {name for name, _ in parts} >= {"bans", "histories"}

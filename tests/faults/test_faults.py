@@ -342,13 +342,13 @@ def test_what_describes_a_run_is_broken(name: str, results: Path, tmp_path: Path
         sim.open(broken)
 
 
-def _unquiet(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _unquiet(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", ENTRY, *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
     )
 
 
@@ -444,3 +444,41 @@ def _address(note: Path) -> str:
             return str(json.loads(note.read_text())["address"])
         time.sleep(0.05)
     raise TimeoutError("no scheduler")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")
+@pytest.mark.parametrize("verb", ["run", "validate", "show"])
+def test_names_that_are_no_text(tmp_path: Path, verb: str) -> None:
+    """Systems allow any bytes; a manifest holds text. It is told at once, and nothing is left."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/od\xffd.yaml")
+    shutil.copy(DESK, odd)
+    told = one_line(_unquiet(verb, odd), 2)
+    assert "d.yaml: has a name that is not UTF-8; rename it" in told
+    Path(odd).unlink()
+    if verb == "run":
+        assert "has a name that is not UTF-8" in one_line(command(verb, DESK, "--out", odd), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_without_the_signs(tmp_path: Path) -> None:
+    """What it cannot show is told by number; the results are there, and it is no failure."""
+    file = tmp_path / "x.yaml"
+    lines = Path(DESK).read_text(encoding="utf-8").splitlines()
+    lines = ['title: "Sperre ≥ 五"' if line.startswith("title:") else line for line in lines]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    done = _unquiet(
+        "run", str(file), "--out", str(tmp_path / "out"), PYTHONUTF8="0", LC_ALL="C", PYTHONIOENCODING="ascii"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Sperre \\u2265 \\u4e94" in done.stdout
+    assert "Sperre ≥ 五" in (tmp_path / "out" / "manifest.json").read_text(encoding="utf-8")
+
+
+def test_a_manifest_of_nothing_but_brackets(results: Path, tmp_path: Path) -> None:
+    """It cannot be read, however deep; nor can one that tells no versions be shown."""
+    broken = Path(shutil.copytree(results, tmp_path / "x"))
+    told = json.loads((broken / "manifest.json").read_text(encoding="utf-8"))
+    (broken / "manifest.json").write_text(json.dumps(told | {"versions": None}), encoding="utf-8")
+    assert "does not tell versions" in one_line(_unquiet("show", str(broken), "--stress"), 2)
+    (broken / "manifest.json").write_text("[" * 200_000, encoding="utf-8")
+    assert "manifest.json cannot be read" in one_line(command("reproduce", str(broken)), 2)

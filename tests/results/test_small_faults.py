@@ -25,7 +25,7 @@ from sim.results.intervals import welch
 from sim.results.ledger import Ledger
 from sim.results.placing import Claim, Partial, check_target, clear_abandoned
 from sim.results.spells import DAY_US, Spells, spells_of
-from sim.results.store import SCENARIO, Stored, Writer, arrow_of, check_packed, packed
+from sim.results.store import SCENARIO, Stored, Writer, arrow_of
 from sim.results.summary import Measure, Value, summarise
 from sim.results.tables import HOUR_US
 
@@ -213,16 +213,6 @@ def test_faults_of_a_stored_scenario_are_counted(lines: int, more: bool, tmp_pat
         _ = Stored(folder).scenario
     assert str(caught.value).endswith("(and 1 more)") is more
     assert ("more)" in str(caught.value)) is more
-
-
-def test_packed_tables_are_known(tmp_path: Path) -> None:
-    """What `packed` made passes; another archive, or something else, does not."""
-    file = tmp_path / "task"
-    file.write_bytes(packed("{}", []))
-    check_packed(file)
-    file.write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match="is broken"):
-        check_packed(file)
 
 
 def test_limits_over_replications_stay_within_shares() -> None:

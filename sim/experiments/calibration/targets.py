@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sim.errors import Fault, ScenarioError
+from sim.errors import NOT_UTF8, RENAME, Fault, ScenarioError, is_utf8
 from sim.experiments.outputs import SHARES, Output, outputs_of
 from sim.scenario import Scenario
 from sim.scenario.names import allowed
@@ -61,6 +61,8 @@ def read_targets(file: str | os.PathLike[str], scenario: Scenario) -> list[Targe
         With every fault of the file, each with its line.
     """
     shown = str(file)
+    if not is_utf8(file):
+        raise ScenarioError([Fault(shown, None, "", NOT_UTF8, RENAME)])
     try:
         raw = Path(file).read_bytes()
     except OSError as error:

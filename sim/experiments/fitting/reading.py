@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sim.errors import Fault, ScenarioError
+from sim.errors import NOT_UTF8, RENAME, Fault, ScenarioError, is_utf8
 from sim.results.spells import Spells, spells_of
 from sim.scenario.names import NAME_RULE, name_fault, nearest
 
@@ -34,6 +35,7 @@ UNPACKED: dict[str, Callable[[bytes], bytes]] = {
 }  # fmt: skip
 MISSING = ("nan", "na", "n/a", "null")
 """What programs write, in capitals or not, where they know nothing: no name for an account or a state."""
+UNKNOWN = "is what is written where nothing is known"
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,12 @@ def read_histories(file: Path, end: str | None = None, since: str | None = None)
             told = "is after every account's first time" if option == "--since" else "is before every time of the file"
             span = f"the first is {times.min()}, the last {times.max()}"
             raise ScenarioError([Fault(option, None, str(text), told, span)])
-    return Histories(
-        file.name.split(".")[0], spells_of(table, times.max() if until is None else until), rows, later, early
-    )
+    return Histories(name_of(file), spells_of(table, times.max() if until is None else until), rows, later, early)
+
+
+def name_of(file: Path) -> str:
+    """Name of a file without what tells of its form; never empty."""
+    return file.name.split(".")[0] or "fitted"
 
 
 def _table(file: Path) -> pd.DataFrame:
@@ -141,6 +146,8 @@ def _table(file: Path) -> pd.DataFrame:
 
 
 def _text(file: Path) -> str:
+    if not is_utf8(file):
+        raise ScenarioError([Fault(str(file), None, "", NOT_UTF8, RENAME)])
     try:
         raw = file.read_bytes()
         raw = UNPACKED.get(file.suffix, bytes)(raw)
@@ -179,23 +186,19 @@ def _check_header(file: Path, line: int, header: list[str]) -> None:
 
 def _cell_faults(file: Path, table: pd.DataFrame) -> list[Fault]:
     """Empty accounts, names that a scenario could not have, accounts in two segments."""
-    faults = [
-        Fault(str(file), line, "account", "is empty", "each row names its account")
-        for line in _lines(table["account"].isin(["", *MISSING]))
-    ]
+    faults = []
+    for line in _lines(table["account"].str.strip().str.casefold().isin(["", *MISSING])):
+        name = str(table["account"].at[line])
+        problem = f"`{name}` {UNKNOWN}" if name.strip() else "is empty"
+        faults.append(Fault(str(file), line, "account", problem, "each row names its account"))
     for column in ("state", OPTIONAL):
         if column in table:
-            names, rows = np.unique(table[column].to_numpy(np.str_), return_index=True)
-            wrong = [
-                (table.index[row], _name_fault(name))
-                for name, row in zip(names.tolist(), rows.tolist(), strict=True)
-                if name or column == OPTIONAL
-            ]
-            faults += [
-                Fault(str(file), int(line), column, *told)
-                for line, told in sorted(wrong, key=lambda each: each[0])
-                if told
-            ][:MOST_FAULTS]
+            wrong = (
+                Fault(str(file), line, column, *told)
+                for line, name in zip(*_first_lines(table[column]), strict=True)
+                if (name or column == OPTIONAL) and (told := _name_fault(name))
+            )
+            faults += islice(wrong, MOST_FAULTS)
     if OPTIONAL in table:
         two = table.groupby("account", sort=False)[OPTIONAL].transform("first") != table[OPTIONAL]
         faults += [
@@ -211,13 +214,16 @@ def _cell_faults(file: Path, table: pd.DataFrame) -> list[Fault]:
     return faults
 
 
+def _first_lines(names: pd.Series[Any]) -> tuple[list[int], list[str]]:
+    """Where each name first stands, and the names."""
+    first = names.drop_duplicates()
+    return first.index.tolist(), first.tolist()
+
+
 def _name_fault(name: str) -> tuple[str, str] | None:
     """What is wrong with the name of a state or a segment, and the remedy."""
     if name.casefold() in MISSING:
-        return (
-            f"`{name}` is what is written where nothing is known",
-            "name it; leave a state empty where observation ends",
-        )
+        return f"`{name}` {UNKNOWN}", "name it; leave a state empty where observation ends"
     told = name_fault(name)
     return (told, NAME_RULE) if told else None
 
