@@ -25,6 +25,8 @@ from mutations import FAMILIES, TESTS, case
 from tables import HISTORIES, TARGETS, mutated, observed, written
 
 from sim.errors import Fault, ScenarioError
+from sim.experiments.calibration.targets import read_targets
+from sim.experiments.fitting.reading import read_histories
 from sim.scenario import Scenario, load, loads
 from sim.scenario.loading import assemble
 from sim.scenario.validation import Layers
@@ -98,9 +100,6 @@ def run_if_small(scenario: Scenario) -> bool:
 
 def check_table(family: str, made: bytes, folder: Path) -> bool:
     """A CSV table that is read, or whose faults are as they should be."""
-    from sim.experiments.calibration.targets import read_targets
-    from sim.experiments.fitting.reading import read_histories
-
     file = written(folder, made)
     base = TESTS / "invalid" / "unit_base.yaml"
     try:
