@@ -134,8 +134,11 @@ def _own_cache() -> Iterator[None]:
 
 
 def is_compiled_before() -> bool:
-    """Whether machine code of these very sources is on disk already; if not, the first run compiles."""
-    return IS_INTERPRETED or any(_CACHE.rglob("*.nbc"))
+    """Whether machine code of the engines is on disk already, from these very sources; if not, the first run compiles.
+
+    That of the model alone does not count: quantiles are looked at before a run, and by verbs that run nothing.
+    """
+    return IS_INTERPRETED or any(_CACHE.glob("engines_*/*.nbc"))
 
 
 LONGEST = 2**61

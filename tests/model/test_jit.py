@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
 
-from sim.cli import common
 from sim.model import interpreted, jit
+
+ROOT = Path(__file__).parents[2]
 
 
 def kept_at(monkeypatch: pytest.MonkeyPatch, chosen: str = "", writable: bool = True) -> Path:
@@ -48,18 +52,34 @@ def test_an_edit_never_meets_stale_code(part: str, tmp_path: Path, monkeypatch: 
     assert kept_at(monkeypatch) != before
 
 
+FIRST_RUN = """
+import sys
+import numpy as np
+import sim
+from sim.cli import common
+from sim.engines.heap import STANDING, new_heap, push
+from sim.experiments.estimate import expected_events
+
+expected_events(sim.load(sys.argv[1]))
+print("looked at", file=sys.stderr)
+common.tell_if_compiling()
+push(new_heap(1, np.zeros(1, STANDING)), 0, 0.0, 0, 0)
+print("an engine's is kept", file=sys.stderr)
+common.tell_if_compiling()
+"""
+
+
 @pytest.mark.machine_code
-def test_a_first_run_says_that_it_compiles(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As long as there is no machine code of these sources."""
-    monkeypatch.setattr(jit, "_CACHE", tmp_path)
-    common.tell_if_compiling()
-    assert "compiling, once" in capsys.readouterr().err
-    (tmp_path / "engines").mkdir()
-    (tmp_path / "engines" / "merge.nbc").touch()
-    common.tell_if_compiling()
-    assert capsys.readouterr().err == ""
+def test_a_first_run_says_that_it_compiles(tmp_path: Path) -> None:
+    """As long as there is no machine code of an engine; what was compiled to look at the scenario before the run is not meant."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    scenario = str(ROOT / "tests" / "golden" / "desk.yaml")
+    command = [sys.executable, "-c", FIRST_RUN, scenario]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    looked, told, kept = done.stderr.splitlines()
+    assert (looked, kept) == ("looked at", "an engine's is kept")
+    assert "compiling, once" in told
+    assert any(tmp_path.rglob("durations.*.nbc"))
 
 
 @pytest.mark.machine_code
