@@ -232,7 +232,7 @@ def print_run(result: Result, folder: Path) -> None:
     table.add_column("ever banned", justify="right")
     table.add_column("95 % limits", style="dim", no_wrap=True)
     table.add_column("at the end", justify="right")
-    table.add_column("wrongly", justify="right")
+    table.add_column("wrongly banned", justify="right")
     rows = {(row["measure"], row["segment"]): row for row in result.summary.to_dict("records") if not row["state"]}
     for segment in (segment for measure, segment in rows if measure == HEADLINES[0]):
         rate, banned, wrong = (rows[measure, segment] for measure in HEADLINES)

@@ -64,7 +64,7 @@ class _Open:
 
 
 class _TooMuchError(Exception):
-    """The text is too long, nests too deeply or expands to too many nodes."""
+    """The text is too long, nests too deeply, expands to too many nodes or has too many faults."""
 
     def __init__(self, line: int, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -84,7 +84,7 @@ class _Builder:
         self.documents = 0
         self.skipping = 0  # depth within a key that is not a scalar
 
-    def fault(self, line: int | None, problem: str, remedy: str, key: str | None = None) -> None:
+    def fault(self, line: int, problem: str, remedy: str, key: str | None = None) -> None:
         parts = []
         for level in self.stack:
             if isinstance(level.value, list):
@@ -92,8 +92,9 @@ class _Builder:
             elif level.key is not None:
                 parts.append(level.key[0] or "")
         path = ".".join([*parts, key] if key is not None else parts)
-        if len(self.faults) < MAX_FAULTS:
-            self.faults.append(Fault(self.source.shown, line, path, problem, remedy))
+        self.faults.append(Fault(self.source.shown, line, path, problem, remedy))
+        if len(self.faults) == MAX_FAULTS:
+            raise _TooMuchError(line, f"has more than {MAX_FAULTS} faults up to here", "mend these first")
 
     def read(self, event: Event) -> None:
         line = event.start_mark.line + 1

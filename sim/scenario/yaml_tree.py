@@ -27,7 +27,7 @@ from typing import Any
 MAX_DEPTH = 50
 MAX_NODES = 50_000
 """Values of a scenario, aliases expanded and files of observed values read in."""
-MAX_PARTS = 45_000
+MAX_PARTS = 32_000
 """Keys and values of all files of a scenario, both ends of each mapping and list counted too; the slowest take 1.5 seconds."""
 
 _INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+")

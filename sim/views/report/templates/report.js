@@ -3,7 +3,9 @@
 (() => {
   const numbers = JSON.parse(document.getElementById("numbers").textContent);
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 4 });
-  const count = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
+  const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+  const mean = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
+  const count = { format: (value) => (Number.isInteger(value) ? whole : mean).format(value) };
 
   // The page keeps columns; Vega wants rows.
   const rowsOf = (columns) => {
