@@ -171,6 +171,12 @@ def test_words_need_no_engine() -> None:
         assert loaded_by("from sim.cli import main; main()", verb, golden) & (HEAVY - {"numpy"}) == set()
 
 
+def test_a_report_needs_no_matplotlib() -> None:
+    """A run writes its report while another process draws (`sim/views/beside.py`): each fetches what it needs itself, and no more."""
+    assert "matplotlib" not in loaded_by("import sim.views.report.run")
+    assert "sim.scenario" not in loaded_by("import sim.views.plots, sim.results.store")
+
+
 def test_public_names() -> None:
     """Every public name can be had, and nothing else can."""
     import sim

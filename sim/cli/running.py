@@ -73,10 +73,10 @@ def run(
     check_where(workers, cluster)
     if until is not None and replications != 1:
         raise typer.BadParameter("one or the other", param_hint="--until and --replications")
-    loaded = load(scenario)
-    chosen = loaded if scale is None else loaded.scaled(scale)
     if draws is not None:
         _check_draws(engine=engine, histories=histories, csv=csv, until=until)
+        loaded = load(scenario)
+        chosen = loaded if scale is None else loaded.scaled(scale)
         _run_draws(
             chosen,
             draws,
@@ -89,15 +89,18 @@ def run(
             quiet=quiet,
         )
         return
-    folder = out or Path("results") / chosen.name
-
-    from sim.results.placing import check_target
-
-    check_target(folder, force=force)
 
     from sim.views.beside import Artist
 
-    with Artist(workers) as artist:
+    with Artist(workers) as artist:  # first of all: it gets ready while the scenario is read
+        loaded = load(scenario)
+        chosen = loaded if scale is None else loaded.scaled(scale)
+        folder = out or Path("results") / chosen.name
+
+        from sim.results.placing import check_target
+
+        check_target(folder, force=force)
+
         from sim.experiments.estimate import check_events
         from sim.experiments.replications import Settings
         from sim.experiments.until import Watch, precision_of

@@ -31,8 +31,6 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_matrix, eye
-from scipy.sparse.linalg import splu
 
 from sim.errors import Fault, ScenarioError
 from sim.model.durations import DISTRIBUTION, FAMILIES, quantile, share_within
@@ -283,11 +281,12 @@ def _solved(options: Sequence[Sequence[_Option]], number: Mapping[str, int], beg
         taken = picks
         rows = [place for place, (_, targets) in enumerate(chosen) for _ in targets]
         columns = [target for _, targets in chosen for target in targets]
-        chances = [chance for option, _ in chosen for chance, _ in option.jumps]
-        system = splu((eye(size) - csr_matrix((chances, (rows, columns)), (size, size))).tocsc())
+        system = np.eye(size)
+        np.subtract.at(system, (rows, columns), [chance for option, _ in chosen for chance, _ in option.jumps])
         events = np.array([option.events for option, _ in chosen])
-        worth = system.solve(events)
-    return np.multiply(system.solve(began, "T"), events)  # type: ignore[call-overload]
+        worth = np.linalg.solve(system, events)
+    reached: Array = np.linalg.solve(system.T, began) * events
+    return reached
 
 
 def _aimed(option: _Option, number: Mapping[str, int], worth: Array) -> tuple[_Option, list[int]]:

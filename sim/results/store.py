@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,9 @@ from sim.errors import ResultsError, ScenarioError
 from sim.results.columns import TABLES, Column
 from sim.results.content import ContentHash, summary_hash
 from sim.results.placing import MANIFEST, Partial
-from sim.scenario import Scenario, loads
+
+if TYPE_CHECKING:
+    from sim.scenario import Scenario
 
 SCENARIO = "scenario.resolved.yaml"
 SUMMARY = "summary.csv"
@@ -232,6 +234,8 @@ class Stored:
     @cached_property
     def scenario(self) -> Scenario:
         """The scenario that was run."""
+        from sim.scenario import loads  # takes a quarter of a second, which who reads tables only need not spend
+
         try:
             name = str(self.manifest["scenario"]["name"])
         except (KeyError, TypeError) as error:

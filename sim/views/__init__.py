@@ -6,10 +6,12 @@
 `states.py`             states over time
 `flows.py`              flows between states (geometry in `flow_layout.py`)
 `desk.py`               desk load
-`curves.py`             sums, bands and selections behind the lines
+`curves.py`             sums, bands and selections behind the lines; `courses.py` those of desks
 `series.py`             how lines, bands and figures are drawn
 `marks.py`              waves and phases on the time axis
 `ticks.py`, `style.py`  numbers and dates on axes; the house look
+`words.py`              numbers and names as they are written
+`palette.py`            colours, dashes and sizes
 `fits.py`               a fitted ladder beside its data
 `result.py`             what a notebook holds: tables as attributes, figures as methods
 `description.py`        a scenario in words: tables, and its ladder as a Mermaid diagram

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,49 +13,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from sim.views import ticks
-from sim.views.curves import Cube, Floats, cube, leading, only, student, wilson
-from sim.views.marks import Event
+from sim.views import ticks, words
+from sim.views.curves import SHARES, Cube, Event, Floats, Share, cube, leading, limits_of, log_limits, only
+from sim.views.palette import COLOURS, INK, OTHERS_COLOUR
 from sim.views.series import draw_band, draw_line, finish
-from sim.views.style import (
-    COLOURS,
-    INK,
-    OTHERS_COLOUR,
-    Entry,
-    axis_label,
-    dress,
-    heading,
-    house_style,
-    new_axes,
-    note,
-    plain,
-    shorten,
-)
+from sim.views.style import Entry, axis_label, dress, heading, house_style, new_axes, note, plain
+from sim.views.words import shorten
 
-Share = Literal["ever_banned", "banned", "wrongly_banned"]
-SHARES: dict[str, tuple[str, str]] = {
-    "ever_banned": ("Ban rate", "joined accounts ever banned"),
-    "banned": ("Banned share", "joined accounts banned now"),
-    "wrongly_banned": ("Wrongful ban rate", "joined accounts wrongly banned"),
-}
 _LOG_SPREAD = 50.0  # on a linear axis a curve this much lower than the highest lies on the ground
 _MAX_CURVES = 6
 _MAX_ROWS = 25
-
-
-def limits_of(counts: Cube, joined: Cube, coupled: bool) -> tuple[Floats, Floats, Floats, str]:
-    """Give mean share and 95 % limits, each (time, name), and say what the limits are."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rates = counts.values / joined.values
-    if len(rates) > 1:
-        mean, low, high = student(rates)
-        said = f"bands: 95 % over {len(rates)} replications (Student t)"
-        return mean, np.clip(low, 0, 1), np.clip(high, 0, 1), said
-    if coupled:
-        none = np.full(rates.shape[1:], np.nan)
-        return rates[0], none, none, "no bands: one replication with a limited desk"
-    low, high = wilson(counts.values[0], joined.values[0])
-    return rates[0], low, high, "bands: 95 % over accounts (Wilson)"
 
 
 def _rate_axis(ax: Axes, mean: Floats, high: Floats, log: bool | None) -> None:
@@ -65,7 +32,7 @@ def _rate_axis(ax: Axes, mean: Floats, high: Floats, log: bool | None) -> None:
         log = last.size > 1 and bool(last.max() / last.min() > _LOG_SPREAD)
     if log and (mean > 0).any():
         floor = float(last.min()) / 1000 if last.size else 0.0
-        ticks.value_axis(ax, shares=True, log=True, limits=ticks.log_limits(mean, floor=floor))
+        ticks.value_axis(ax, shares=True, log=True, limits=log_limits(mean, floor=floor))
         return
     peak = float(np.nanmax(mean, initial=0.0))
     most = float(np.nanmax(high, initial=0.0))
@@ -171,7 +138,7 @@ def _ban_curves(ax: Axes, counts: Cube, runs: int) -> list[Entry]:
             (dot,) = ax.plot([at], [height], "o", color=line.get_color(), markersize=size, markeredgecolor="white")
             dot.set(zorder=4, label=f"_quantile {level:g}:{name}")
         middle = str(_reached(counts.times, pooled, 0.5).astype("datetime64[D]"))
-        entries.append((line, f"{shorten(name, 14)}: median {middle}, {ticks.count(pooled[-1] / runs)} bans"))
+        entries.append((line, f"{shorten(name, 14)}: median {middle}, {words.count(pooled[-1] / runs)} bans"))
     entries.append((Line2D([], [], marker="o", color=INK, linestyle="none", markersize=5), "median (small: quartiles)"))
     return entries
 
@@ -191,7 +158,7 @@ def _ban_rows(ax: Axes, counts: Cube, runs: int, others: str | None) -> list[Ent
             at = [_reached(counts.times, pooled, level) for level in own]
             hue = hues.get(what, OTHERS_COLOUR if name == others else COLOURS[0])
             ax.plot(at, [row] * len(at), color=hue, label=f"_{what}:{name}", **looks[what])
-    bans = [f"{ticks.count(number)} bans" for number in counts.values[:, -1].sum(axis=0) / runs]
+    bans = [f"{words.count(number)} bans" for number in counts.values[:, -1].sum(axis=0) / runs]
     names = [f"{shorten(name, 16)}, {number}" for name, number in zip(counts.names, bans, strict=True)]
     ax.set_yticks(range(len(names)), names)
     for text in ax.get_yticklabels():

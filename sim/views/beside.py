@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from sim.collector import spare
 from sim.processors import cores
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def draw() -> None:
     """What the second process does: get ready, wait until it is told what to draw, draw. It ends when the first one does."""
     # in order, and not at once: what matplotlib has put into a temporary folder is cleared away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    spare()
 
     import pandas as pd
 

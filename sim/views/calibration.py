@@ -26,20 +26,11 @@ from sim.experiments.calibration.profiles import FAR, THRESHOLD
 from sim.experiments.calibration.targets import Target, read_targets
 from sim.experiments.outputs import SHARES
 from sim.scenario import Scenario, load
+from sim.views.palette import COLOURS, GRID_COLOUR, SMALL_PT
 from sim.views.scales import broken
-from sim.views.style import (
-    COLOURS,
-    GRID_COLOUR,
-    SMALL_PT,
-    axis_label,
-    dress,
-    heading,
-    house_style,
-    new_figure,
-    plain,
-    shorten,
-)
+from sim.views.style import axis_label, dress, heading, house_style, new_figure, plain
 from sim.views.sweeps import save_figures
+from sim.views.words import shorten
 
 MOST_PARAMETERS, MOST_TARGETS = 12, 30
 MOST_ABOVE = 12.0

@@ -20,10 +20,8 @@ import pandas as pd
 from altair import data_transformers
 from numpy.typing import NDArray
 
-from sim.views.curves import Floats
-from sim.views.marks import Event
-from sim.views.style import COLOURS, DASHES, INK, OTHERS_COLOUR
-from sim.views.ticks import log_limits
+from sim.views.curves import Event, Floats, log_limits
+from sim.views.palette import COLOURS, DASHES, INK, OTHERS_COLOUR
 
 MOST_POINTS = 400
 MOST_LABELS = 6

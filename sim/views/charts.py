@@ -25,13 +25,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from sim.views import ticks
-from sim.views.bans import SHARES, Share, limits_of
+from sim.views import words
 from sim.views.chart_lines import COUNT_LABELS, LABELS, Lines, layered, line_chart
-from sim.views.curves import cube, leading, only, replications, student
-from sim.views.desk import Course, busiest, course, has_limit
+from sim.views.courses import Course, busiest, course, has_limit
+from sim.views.curves import SHARES, Share, cube, leading, limits_of, only, replications, student
+from sim.views.palette import COLOURS
 from sim.views.scales import broken
-from sim.views.style import COLOURS
 
 MOST_BARS = 15
 ACCENT = COLOURS[0]
@@ -188,7 +187,7 @@ def flows(
     ]
     for table in tables:
         table["move"] = table["from_state"] + " → " + table["to_state"] + "  (" + table["cause"] + ")"
-        table["text"] = [ticks.count(moves) for moves in table["moves"]]
+        table["text"] = [words.count(moves) for moves in table["moves"]]
     rows = pd.concat(tables, ignore_index=True)
     peaks = rows.groupby("move", sort=False)["moves"].max().sort_values(ascending=False, kind="stable")
     order = [str(name) for name in peaks.index[:MOST_BARS]]

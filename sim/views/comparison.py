@@ -23,7 +23,8 @@ from sim.scenario import Scenario, load
 from sim.views import comparison_figures as figures
 from sim.views.plots import write_figures
 from sim.views.result import events_of
-from sim.views.style import figure_of, shorten
+from sim.views.style import figure_of
+from sim.views.words import shorten
 
 HEADLINES = {"ban_rate": "ban rate", "banned_share": "banned at the end", "wrongful_ban_rate": "wrongful ban rate"}
 MOST_FLIPS = 10

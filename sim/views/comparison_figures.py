@@ -20,19 +20,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from sim.views import ticks
-from sim.views.marks import ROW_PT, Event, mark
+from sim.views import ticks, words
+from sim.views.curves import Event
+from sim.views.marks import ROW_PT, mark
+from sim.views.palette import INK, OTHERS_COLOUR, SMALL_PT, colour, hatch
 from sim.views.series import draw_band, draw_line
 from sim.views.style import (
-    INK,
-    OTHERS_COLOUR,
-    SMALL_PT,
     Entry,
     axis_label,
-    colour,
     dress,
     figure_of,
-    hatch,
     heading,
     house_style,
     legend_below,
@@ -40,8 +37,8 @@ from sim.views.style import (
     new_figure,
     note,
     plain,
-    shorten,
 )
+from sim.views.words import shorten
 
 Rate = Literal["ban_rate", "banned_share", "wrongful_ban_rate", "occupancy_share"]
 _RATES = {
@@ -197,7 +194,7 @@ def flip_bars(flips: pd.DataFrame, *, scenario: str | None = None, base: str = "
         entries.append((Patch(facecolor=look["color"], hatch=look["hatch"], edgecolor="white"), shorten(rule, 46)))
         left += width
     for row, bar in enumerate(bars):
-        ax.text(left[row] + 0.008 * left.max(), row, ticks.count(float(sizes[bar])), va="center", fontsize=SMALL_PT)
+        ax.text(left[row] + 0.008 * left.max(), row, words.count(float(sizes[bar])), va="center", fontsize=SMALL_PT)
     ax.set_yticks(range(len(bars)), [shorten(bar, 34) for bar in bars])
     for text in ax.get_yticklabels():
         plain(text)

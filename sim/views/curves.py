@@ -4,7 +4,9 @@
 `cube`                 a table summed to (replication, time, name)
 `wilson`               95 % limits of a share over accounts (Wilson 1927)
 `student`              mean and 95 % limits over replications (Student 1908)
+`limits_of`            share of accounts with its limits, over accounts or over replications
 `leading`              which names are drawn for themselves, and which are "others"
+`log_limits`           limits of a logarithmic axis
 =====================  ======================================================================
 """
 
@@ -13,15 +15,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from sim.views.style import MAX_SERIES
+from sim.views.palette import MAX_SERIES
 
 Floats = NDArray[np.float64]
+Event = tuple[datetime | pd.Timestamp | np.datetime64, str, str]
+"""Time, label, and kind: ``"phase"`` or ``"wave"``."""
+
+
+Share = Literal["ever_banned", "banned", "wrongly_banned"]
+SHARES: dict[str, tuple[str, str]] = {
+    "ever_banned": ("Ban rate", "joined accounts ever banned"),
+    "banned": ("Banned share", "joined accounts banned now"),
+    "wrongly_banned": ("Wrongful ban rate", "joined accounts wrongly banned"),
+}
 
 
 @dataclass(frozen=True)
@@ -155,3 +169,26 @@ def leading(names: Sequence[str], weights: Floats, *, most: int = MAX_SERIES) ->
         return tuple(names), 0
     heaviest = np.argsort(-weights, kind="stable")[: most - 1]
     return tuple(names[k] for k in sorted(heaviest)), len(names) - (most - 1)
+
+
+def limits_of(counts: Cube, joined: Cube, coupled: bool) -> tuple[Floats, Floats, Floats, str]:
+    """Give mean share and 95 % limits, each (time, name), and say what the limits are."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = counts.values / joined.values
+    if len(rates) > 1:
+        mean, low, high = student(rates)
+        said = f"bands: 95 % over {len(rates)} replications (Student t)"
+        return mean, np.clip(low, 0, 1), np.clip(high, 0, 1), said
+    if coupled:
+        none = np.full(rates.shape[1:], np.nan)
+        return rates[0], none, none, "no bands: one replication with a limited desk"
+    low, high = wilson(counts.values[0], joined.values[0])
+    return rates[0], low, high, "bands: 95 % over accounts (Wilson)"
+
+
+def log_limits(values: NDArray[np.float64], *, floor: float = 0.0) -> tuple[float, float]:
+    """Find limits of a logarithmic axis around positive values, none below `floor`."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    low = max(float(positive.min()), floor)
+    high = float(positive.max())
+    return low / 1.6, max(high * 1.6, low * 2)

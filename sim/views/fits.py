@@ -29,9 +29,11 @@ from sim.experiments.fitting.exits import ExitFit
 from sim.experiments.fitting.families import Estimate
 from sim.experiments.fitting.fit import ALL, Fit, check_targets, fit_histories
 from sim.experiments.fitting.scenario_file import cuts_text, duration_text, number_text
-from sim.views.style import COLOURS, axis_label, dress, heading, house_style, legend_below, new_figure, plain
+from sim.views.palette import COLOURS
+from sim.views.style import axis_label, dress, heading, house_style, legend_below, new_figure, plain
 from sim.views.sweeps import save_figures
-from sim.views.ticks import days_axis, percent, value_axis
+from sim.views.ticks import days_axis, value_axis
+from sim.views.words import percent
 
 __all__ = ["Fit", "advice", "exit_table", "fit", "occupancy_figure", "print_fit"]
 

@@ -8,7 +8,7 @@ one block do not cross each other.
 =====================  =====================================================================
 `links_of`             moves per state pair, the heaviest states and links only
 `arrange`              blocks, lanes and ports on a sheet
-`ribbon_path`          the outline of one ribbon
+`outline`              the outline of one ribbon
 =====================  =====================================================================
 """
 
@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from matplotlib.path import Path
 
-from sim.views import ticks
+from sim.views import words
 from sim.views.curves import leading, names_in, only, replications
-from sim.views.style import SMALL_PT, WIDTH_IN, ems, shorten
+from sim.views.palette import SMALL_PT, WIDTH_IN
+from sim.views.words import ems, shorten
 
 MAX_LINKS = 40
 _WIDEST_IN = 0.36
@@ -66,8 +66,12 @@ class Links:
 
     def told(self, pair: tuple[str, str]) -> str:
         """The number beside a link."""
-        low, high = (ticks.count(end) for end in self.spans.get(pair, (self.moves[pair],) * 2))
+        low, high = (words.count(end) for end in self.spans.get(pair, (self.moves[pair],) * 2))
         return low if low == high else f"{low} to {high}"
+
+
+Step = tuple[str, tuple[tuple[float, float], ...]]
+"""A part of an outline, as SVG has it: where it begins (``"M"``), a line to a corner (``"L"``), a cubic curve (``"C"``: two handles and its end)."""
 
 
 @dataclass(frozen=True)
@@ -292,8 +296,8 @@ def arrange(links: Links, *, width_in: float = WIDTH_IN) -> Drawing:
     return Drawing(tuple(blocks), tuple(ribbons), half_block, left, right, tall, scale)
 
 
-def ribbon_path(ribbon: Ribbon, half_block: float) -> Path:
-    """Outline a ribbon with round corners and an arrow head.
+def outline(ribbon: Ribbon, half_block: float) -> list[Step]:
+    """Outline a ribbon with round corners and an arrow head, closed by a line from its end to its beginning.
 
     The first and the last corner stand at the source, the ribbon's width apart.
     """
@@ -305,21 +309,21 @@ def ribbon_path(ribbon: Ribbon, half_block: float) -> Path:
     neck = half_block + _HEAD_IN
     head = max(half, _HEAD_HALF_IN)
     leaves, arrives = ribbon.leaves, ribbon.arrives
-    corners: list[tuple[float, float]] = [(half_block, leaves - down * half)]
-    codes: list[np.uint8] = [Path.MOVETO]
+    steps: list[Step] = []
+
+    def step(sign: str, *corners: tuple[float, float]) -> None:
+        steps.append((sign, tuple((ribbon.side * x, y) for x, y in corners)))
 
     def line(x: float, y: float) -> None:
-        corners.append((x, y))
-        codes.append(Path.LINETO)
+        step("L", (x, y))
 
     def turn(x: float, y: float, before: tuple[float, float], after: tuple[float, float]) -> None:
         """Turn round the corner (x, y), from `before` to `after` (both on its legs)."""
         line(*before)
-        corners.extend((a + _KAPPA * (x - a), b + _KAPPA * (y - b)) for a, b in (before, after))
-        corners.append(after)
-        codes.extend([Path.CURVE4] * 3)
+        step("C", *((a + _KAPPA * (x - a), b + _KAPPA * (y - b)) for a, b in (before, after)), after)
 
     y, z = leaves - down * half, arrives + down * half
+    step("M", (half_block, y))
     turn(far, y, (far - outer, y), (far, y + down * outer))
     turn(far, z, (far, z - down * outer), (far - outer, z))
     line(neck, z)
@@ -331,6 +335,4 @@ def ribbon_path(ribbon: Ribbon, half_block: float) -> Path:
     turn(near, z, (near - inner, z), (near, z - down * inner))
     turn(near, y, (near, y + down * inner), (near - inner, y))
     line(half_block, y)
-    vertices = np.array(corners)
-    vertices[:, 0] *= ribbon.side
-    return Path(vertices, codes)
+    return steps

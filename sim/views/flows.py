@@ -8,38 +8,36 @@ states), and each has its count where it leaves. `sim.views.flow_layout` says wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
-from sim.views import ticks
+from sim.views import words
 from sim.views.curves import replications
-from sim.views.flow_layout import Drawing, Links, arrange, links_of, ribbon_path
-from sim.views.style import (
-    INK,
-    OTHERS_COLOUR,
-    SMALL_PT,
-    WIDTH_IN,
-    colour,
-    figure_of,
-    heading,
-    house_style,
-    new_axes,
-    note,
-    plain,
-    shorten,
-    wrapped,
-)
+from sim.views.flow_layout import Drawing, Links, Step, arrange, links_of, outline
+from sim.views.palette import INK, OTHERS_COLOUR, SMALL_PT, WIDTH_IN, colour
+from sim.views.style import figure_of, heading, house_style, new_axes, note, plain
+from sim.views.words import shorten, wrapped
 
 
 def _tint(hue: str, share: float) -> tuple[float, float, float]:
     """Mix a colour with white; `share` is the colour's."""
     red, green, blue = (1 - share + share * part for part in to_rgb(hue))
     return red, green, blue
+
+
+_CODES = {"M": Path.MOVETO, "L": Path.LINETO, "C": Path.CURVE4}
+
+
+def _path(steps: Sequence[Step]) -> Path:
+    """An outline as matplotlib has it."""
+    return Path([corner for _, at in steps for corner in at], [_CODES[sign] for sign, at in steps for _ in at])
 
 
 def _draw(ax: Axes, drawing: Drawing, links: Links, letters_pt: float) -> None:
@@ -50,7 +48,7 @@ def _draw(ax: Axes, drawing: Drawing, links: Links, letters_pt: float) -> None:
         hue = hues[ribbon.source]
         ax.add_patch(
             PathPatch(
-                ribbon_path(ribbon, drawing.half_block),
+                _path(outline(ribbon, drawing.half_block)),
                 facecolor=(*to_rgb(hue), 0.5),
                 edgecolor=(*to_rgb(hue), 0.9),
                 linewidth=0.6,
@@ -61,7 +59,7 @@ def _draw(ax: Axes, drawing: Drawing, links: Links, letters_pt: float) -> None:
         x = ribbon.side * (drawing.half_block + 0.05)
         side = "left" if ribbon.side > 0 else "right"
         look: dict[str, Any] = {"ha": side, "va": "center", "fontsize": letters_pt, "color": INK}
-        text = ax.text(x, ribbon.leaves, ticks.count(ribbon.moves), **look)
+        text = ax.text(x, ribbon.leaves, words.count(ribbon.moves), **look)
         plain(text).set(zorder=4, path_effects=halo, label=f"_count:{ribbon.source}→{ribbon.target}")
         if ribbon.width < 0.1:  # a line thinner than the letters would strike them out
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.3})
@@ -84,7 +82,7 @@ def _draw(ax: Axes, drawing: Drawing, links: Links, letters_pt: float) -> None:
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": letters_pt, "color": INK, "zorder": 4}
         plain(ax.text(0, middle - (0.07 if joined else 0), shorten(block.name), weight="bold", **style))
         if joined:
-            plain(ax.text(0, middle + 0.08, f"{ticks.count(joined)} joined", **style))
+            plain(ax.text(0, middle + 0.08, f"{words.count(joined)} joined", **style))
 
 
 def _foot(links: Links, runs: int) -> str:
@@ -92,7 +90,7 @@ def _foot(links: Links, runs: int) -> str:
     said = "moves in all" if runs <= 1 else f"moves, mean over {runs} replications"
     foot = f"Right: down the ladder; left: back up. Ribbon width and numbers: {said}."
     number, moves = links.left_out
-    return foot + (f" {number} smaller links ({ticks.count(moves)} moves) are not drawn." if number else "")
+    return foot + (f" {number} smaller links ({words.count(moves)} moves) are not drawn." if number else "")
 
 
 @house_style()

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from sim.views.style import SMALL_PT, Entry, figure_of, plain, shorten
+from sim.views.curves import Event
+from sim.views.palette import SMALL_PT
+from sim.views.style import Entry, figure_of, plain
 from sim.views.ticks import days_of
-
-Event = tuple[datetime | pd.Timestamp | np.datetime64, str, str]
-"""Time, label, and kind: ``"phase"`` or ``"wave"``."""
+from sim.views.words import shorten
 
 ROW_PT = 11.0
 MAX_ROWS = 4

@@ -24,12 +24,15 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sim.views.bans import Share, ban_rate, time_to_ban
-from sim.views.desk import desk_load, desk_panels, has_limit
+from sim.views.bans import ban_rate, time_to_ban
+from sim.views.courses import has_limit
+from sim.views.curves import Event, Share
+from sim.views.desk import desk_load, desk_panels
 from sim.views.flows import flows
-from sim.views.marks import Event
+from sim.views.palette import INK, WIDTH_IN
 from sim.views.states import states_over_time
-from sim.views.style import INK, WIDTH_IN, figure_of, house_style, plain, wrapped
+from sim.views.style import figure_of, house_style, plain
+from sim.views.words import wrapped
 
 __all__ = [
     "Event",

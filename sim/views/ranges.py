@@ -28,20 +28,9 @@ from sim.experiments import uncertainty as sampling
 from sim.experiments.outputs import SHARES
 from sim.experiments.sensitivity import Method
 from sim.scenario import Scenario, load
+from sim.views.palette import COLOURS, SMALL_PT, colour
 from sim.views.scales import broken
-from sim.views.style import (
-    COLOURS,
-    SMALL_PT,
-    axis_label,
-    colour,
-    dress,
-    heading,
-    house_style,
-    legend_below,
-    new_figure,
-    note,
-    plain,
-)
+from sim.views.style import axis_label, dress, heading, house_style, legend_below, new_figure, note, plain
 from sim.views.sweeps import save_figures
 from sim.views.ticks import CountTicks, PercentTicks, time_axis, value_axis
 

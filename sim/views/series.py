@@ -10,19 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from sim.views.curves import Floats
-from sim.views.marks import ROW_PT, Event, mark
-from sim.views.style import (
-    OTHERS_COLOUR,
-    Entry,
-    axis_label,
-    colour,
-    dash,
-    figure_of,
-    heading,
-    legend_below,
-    marker,
-)
+from sim.views.curves import Event, Floats
+from sim.views.marks import ROW_PT, mark
+from sim.views.palette import OTHERS_COLOUR, colour, dash, marker
+from sim.views.style import Entry, axis_label, figure_of, heading, legend_below
 
 
 def _look(k: int, name: str, others: str | None) -> dict[str, Any]:

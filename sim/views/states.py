@@ -12,22 +12,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from sim.views import ticks
-from sim.views.curves import Cube, Floats, cube, leading, only, student
-from sim.views.marks import Event
+from sim.views.curves import Cube, Event, Floats, cube, leading, log_limits, only, student
+from sim.views.palette import OTHERS_COLOUR, colour, hatch
 from sim.views.series import draw_line, finish
-from sim.views.style import (
-    OTHERS_COLOUR,
-    Entry,
-    axis_label,
-    colour,
-    dress,
-    hatch,
-    heading,
-    house_style,
-    new_axes,
-    note,
-    shorten,
-)
+from sim.views.style import Entry, axis_label, dress, heading, house_style, new_axes, note
+from sim.views.words import shorten
 
 _RARE_SHARE = 0.05  # a stack in which all states but one stay below this shows one colour
 
@@ -64,7 +53,7 @@ def _state_lines(ax: Axes, states: Cube, values: Floats, shares: bool, others: s
     for k, name in enumerate(states.names):
         line = draw_line(ax, states.times, np.where(values[:, k] > 0, values[:, k], np.nan), k, name, others)
         entries.append((line, shorten(name, 24)))
-    ticks.value_axis(ax, shares=shares, log=True, limits=ticks.log_limits(values))
+    ticks.value_axis(ax, shares=shares, log=True, limits=log_limits(values))
     return entries
 
 

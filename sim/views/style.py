@@ -2,20 +2,16 @@
 
 =======================  =====================================================================
 `house_style`            the settings a figure is drawn under; none of them outlives the call
-`colour`, `dash`, ...    the k-th series: seven colours safe for the colour-blind, then dashes
 `new_axes`               Axes on a figure of their own, without pyplot
 `heading`, `plain`       text of a user is shown as written: no mathtext, wrapped, shortened
 `legend_below`           a legend under the Axes in as many columns as fit
 =======================  =====================================================================
 
-The colours are those of Okabe and Ito (2008), "Color Universal Design", without the yellow,
-which is too faint for a line on white. Sizes hold for a figure 6.5 inches wide, the text width of
-a report: no letter is smaller than 8 points.
+Colours and sizes are in `palette.py`.
 """
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,23 +30,11 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
+from sim.views.palette import GRID_COLOUR, INK, LABEL_PT, PLOT_HEIGHT_IN, SMALL_PT, TITLE_PT, WIDTH_IN
+from sim.views.words import ems, wrapped
+
 Entry = tuple[Artist, str]
 """One entry of a legend: what it shows, and its name as written."""
-
-WIDTH_IN = 6.5
-PLOT_HEIGHT_IN = 3.3
-SMALL_PT = 8.0
-LABEL_PT = 9.0
-TITLE_PT = 10.0
-MAX_SERIES = 12
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.3, 1.3)), (0, (6, 1.5, 1.3, 1.5)))
-MARKERS = ("", "o", "s", "^")
-HATCHES = ("", "////", "....", "xxxx")
-OTHERS_COLOUR = "#8A8A8A"
-INK = "#222222"
-GRID_COLOUR = "#DDDDDD"
 
 # Latin first, then the usual names of fonts with Chinese, Japanese and Korean on Linux, Windows and macOS.
 _FAMILIES = (
@@ -142,68 +126,11 @@ def dress(ax: Axes) -> None:
         ax.spines[side].set_color("#888888")
 
 
-def colour(k: int) -> str:
-    """Colour of the k-th series."""
-    return COLOURS[k % len(COLOURS)]
-
-
-def dash(k: int) -> Any:
-    """Line style of the k-th series: solid for the first seven, then other dashes."""
-    return DASHES[(k // len(COLOURS)) % len(DASHES)]
-
-
-def marker(k: int) -> str:
-    """Marker of the k-th series: none for the first seven, then dots, squares and triangles."""
-    return MARKERS[(k // len(COLOURS)) % len(MARKERS)]
-
-
-def hatch(k: int) -> str:
-    """Hatching of the k-th area: none for the first seven."""
-    return HATCHES[(k // len(COLOURS)) % len(HATCHES)]
-
-
 def plain(text: Text) -> Text:
     """Show a text as it is written: ``$`` starts no mathematics."""
     text.set_parse_math(False)
     text.set_usetex(False)
     return text
-
-
-def ems(text: str) -> float:
-    """Estimate the width of a text in ems (Chinese and the like: one em a character)."""
-    return sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.6 for letter in text)
-
-
-def shorten(name: str, most: float = 17.0) -> str:
-    """Cut a name to about `most` ems and say so with an ellipsis."""
-    if ems(name) <= most:
-        return name
-    kept = name
-    while kept and ems(kept) > most - 1:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
-
-
-def wrapped(text: str, width_in: float, size_pt: float, *, lines: int = 4) -> str:
-    """Break a text into lines that fit a width; what does not fit `lines` lines ends in an ellipsis.
-
-    Chinese has no spaces to break at: a word that is too long is broken between its letters.
-    """
-    most = width_in * 72 / size_pt
-    broken = [""]
-    for word in " ".join(text.split()).split(" "):
-        if broken[-1] and ems(broken[-1]) + 0.6 + ems(word) <= most:
-            broken[-1] += f" {word}"
-            continue
-        if broken[-1]:
-            broken.append("")
-        for letter in word:
-            if ems(broken[-1]) + ems(letter) > most:
-                broken.append("")
-            broken[-1] += letter
-    if len(broken) > lines:
-        broken[lines - 1 :] = [broken[lines - 1][:-1].rstrip() + "…"]
-    return "\n".join(broken)
 
 
 def heading(ax: Axes, text: str, *, pad_pt: float = 6.0) -> Text:

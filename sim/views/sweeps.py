@@ -27,21 +27,11 @@ from numpy.typing import NDArray
 from sim.experiments.sweep import Swept, run_sweep, sweep_points, sweep_to_folder, what_to_vary
 from sim.scenario import Scenario, load
 from sim.views.curves import Floats
+from sim.views.palette import LABEL_PT, SMALL_PT, colour
 from sim.views.scales import Scale, broken, name_of, scale_of
-from sim.views.style import (
-    LABEL_PT,
-    SMALL_PT,
-    axis_label,
-    colour,
-    dress,
-    figure_of,
-    heading,
-    house_style,
-    new_axes,
-    new_figure,
-    plain,
-)
-from sim.views.ticks import CountTicks, PercentTicks, percent, value_axis
+from sim.views.style import axis_label, dress, figure_of, heading, house_style, new_axes, new_figure, plain
+from sim.views.ticks import CountTicks, PercentTicks, value_axis
+from sim.views.words import percent
 
 HEADLINES = ("ban_rate", "banned_share", "wrongful_ban_rate")
 """Measures of which a results folder has figures."""

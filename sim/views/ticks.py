@@ -1,8 +1,4 @@
-"""Numbers and dates on axes: shares as percent, accounts as counts, simulated time as dates.
-
-A ban rate may be one in a million: percent ticks show as many digits as the ticks differ by, and
-powers of ten below 0.0001 %.
-"""
+"""Numbers and dates on axes: shares as percent, accounts as counts, simulated time as dates; percent ticks show as many digits as they differ by."""
 
 from __future__ import annotations
 
@@ -26,43 +22,7 @@ from matplotlib.ticker import (
 )
 from numpy.typing import NDArray
 
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _power(value: float) -> str:
-    exponent = math.floor(math.log10(abs(value)) + 1e-9)
-    mantissa = value / 10.0**exponent
-    power = "10" + str(exponent).translate(_SUPERSCRIPT)
-    return power if abs(mantissa - 1) < 1e-6 else f"{mantissa:.3g}·{power}"
-
-
-def percent(share: float, decimals: int | None = None) -> str:
-    """Write a share (0..1) as percent: ``0.0001 %``, ``12 %``.
-
-    Without `decimals` as many are shown as the number needs (three significant digits at most).
-    """
-    value = 100.0 * share
-    if value == 0:
-        return "0 %"
-    if decimals is None:
-        if abs(value) < 0.99e-4:
-            return f"{_power(value)} %"
-        decimals = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-9))
-        text = f"{value:.{decimals}f}"
-        return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
-    return f"{value:.{decimals}f} %"
-
-
-def count(number: float) -> str:
-    """Write a number of accounts: ``1,234``, ``2.5 M`` (million), ``1.1 bn`` (thousand million)."""
-    size = abs(number)
-    if size >= 0.9995e9:
-        return f"{number / 1e9:.3g} bn" if size < 0.9995e12 else f"{number / 1e9:,.0f} bn"
-    if size >= 0.9995e6:
-        return f"{number / 1e6:.3g} M"
-    if size < 100 and abs(number - round(number)) > 1e-9:
-        return f"{number:.2g}" if size < 10 else f"{number:.1f}"
-    return f"{number:,.0f}"
+from sim.views.words import count, percent
 
 
 class PercentTicks(Formatter):
@@ -148,14 +108,6 @@ def value_axis(ax: Axes, *, shares: bool, log: bool = False, limits: tuple[float
     ax.set_ylim(*limits)
     ax.yaxis.set_major_formatter(PercentTicks(log=log) if shares else CountTicks())
     ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def log_limits(values: NDArray[np.float64], *, floor: float = 0.0) -> tuple[float, float]:
-    """Find limits of a logarithmic axis around positive values, none below `floor`."""
-    positive = values[np.isfinite(values) & (values > 0)]
-    low = max(float(positive.min()), floor)
-    high = float(positive.max())
-    return low / 1.6, max(high * 1.6, low * 2)
 
 
 def days_of(time: datetime | np.datetime64) -> float:

@@ -26,8 +26,8 @@ from sim.views.curves import leading, student, wilson
 from sim.views.flow_layout import arrange, links_of
 from sim.views.marks import rows_of
 from sim.views.scales import broken
-from sim.views.style import ems, shorten, wrapped
-from sim.views.ticks import PercentTicks, count, percent
+from sim.views.ticks import PercentTicks
+from sim.views.words import count, ems, percent, shorten, wrapped
 
 Tables = Mapping[str, pd.DataFrame]
 SMALL = {"creators": People(5000), "shops": People(2000, 0.5), "newcomers": People(3000, 1.5, joins_over_days=20)}

@@ -21,7 +21,7 @@ from views.tables import People, tables
 
 import sim
 from sim.model.tables import restricted_states
-from sim.views import ticks
+from sim.views import words
 from sim.views.curves import names_in
 from sim.views.report.ladder import in_order, ladder_of
 from sim.views.report.ledger import ledger, ledger_changes, remarks
@@ -337,7 +337,7 @@ def test_a_sweep_shows_ladder_desks_ledger_and_curves(tmp_path: Path) -> None:
     held(page)
     assert len(re.findall(r'<svg role="img"', page)) == 1
     rows = swept.traffic[(swept.traffic["from_state"] == "plan_due") & (swept.traffic["to_state"] == "deactivated")]
-    least, most = (ticks.count(rows[end].item()) for end in ("least", "most"))
+    least, most = (words.count(rows[end].item()) for end in ("least", "most"))
     assert f"{least} to {most}" in counts_in(page)
     for measure in ("wrongly_banned_days", "desk_mean_wait", "wrongful_ban_rate"):
         values = swept.table[swept.table["measure"] == measure]["value"].dropna()

@@ -15,7 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sim
-from sim.views import ticks
+from sim.views import words
 from sim.views.app.picture import percent
 from sim.views.app.sample import sample
 from sim.views.app.serving import PAGE
@@ -80,7 +80,7 @@ def test_table_report_app_and_notebook_agree(folder: Path) -> None:
     lying, shown, told = of_report((folder / "report.html").read_text(encoding="utf-8"), list(rates))
     assert {name: lying[name] for name in rates} == rates
     assert shown == rates
-    assert told == {name: ticks.percent(rate) for name, rate in rates.items()}
+    assert told == {name: words.percent(rate) for name, rate in rates.items()}
     assert of_app() == {name: percent(rate) for name, rate in rates.items()}
     printed = of_notebook()
     assert {name: printed[name] for name in WHOLE} == {name: f"{rates[name]:.4%}" for name in WHOLE}

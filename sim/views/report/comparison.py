@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from sim.experiments.compare import Compared
-from sim.views import charts, ticks
-from sim.views.marks import Event
+from sim.views import charts, words
+from sim.views.curves import Event
 from sim.views.report.ladder import Ladder, in_order, ladder_of
 from sim.views.report.ledger import ledger_changes, remarks
 from sim.views.report.page import MOST_ROWS, Cell, Chart, Page, Table, chart_of, render, table_of, unchecked
@@ -60,7 +60,7 @@ class Part:
 def _difference_rows(differences: pd.DataFrame) -> list[list[Cell]]:
     rows = []
     for row in differences.to_dict("records"):
-        told = ticks.percent if row["unit"] == "share" else ticks.count
+        told = words.percent if row["unit"] == "share" else words.count
         a, b, gap, low, high = (float(row[part]) for part in ("a", "b", "difference", "low", "high"))
         limits = "" if math.isnan(low) else f"{told(low)} to {told(high)}"
         narrower, unknown = float(row["narrower"]), math.isnan(float(row["narrower"]))

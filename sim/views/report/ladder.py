@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from matplotlib.path import Path
 
-from sim.views import ticks
+from sim.views import words
 from sim.views.curves import replications
-from sim.views.flow_layout import Links, arrange, links_of, ribbon_path
+from sim.views.flow_layout import Links, Step, arrange, links_of, outline
 from sim.views.flow_layout import Ribbon as _Ribbon
-from sim.views.style import OTHERS_COLOUR, colour, shorten
+from sim.views.palette import OTHERS_COLOUR, colour
+from sim.views.words import shorten
 
 _PX = 96.0
-_LETTERS: dict[int, str] = {int(Path.MOVETO): "M", int(Path.LINETO): "L", int(Path.CURVE4): "C"}
 
 
 @dataclass(frozen=True)
@@ -58,16 +56,10 @@ class Ladder:
     told: str
 
 
-def _outline(path: Path) -> str:
+def _written(steps: Sequence[Step]) -> str:
     """An outline as SVG writes it."""
-    assert path.codes is not None
-    points = np.round(np.asarray(path.vertices) * _PX, 1).tolist()
-    parts, inside = [], 0
-    for (x, y), code in zip(points, np.asarray(path.codes).tolist(), strict=True):
-        starts = code != Path.CURVE4 or inside % 3 == 0
-        inside = inside + 1 if code == Path.CURVE4 else 0
-        parts.append(f"{_LETTERS[code] if starts else ''}{x:g} {y:g}")
-    return " ".join(parts) + "Z"
+    corners = [(sign, " ".join(f"{round(x * _PX, 1):g} {round(y * _PX, 1):g}" for x, y in at)) for sign, at in steps]
+    return " ".join(f"{sign}{at}" for sign, at in corners) + "Z"
 
 
 def _exactly(links: Links, ribbon: _Ribbon) -> str:
@@ -86,7 +78,7 @@ def _foot(links: Links, runs: int) -> str:
 
 def _left(links: Links) -> str:
     number, moves = links.left_out
-    return f" {number} smaller links ({ticks.count(moves)} moves) are not drawn." if number else ""
+    return f" {number} smaller links ({words.count(moves)} moves) are not drawn." if number else ""
 
 
 def in_order(transitions: pd.DataFrame, states: Sequence[str]) -> pd.DataFrame:
@@ -105,7 +97,7 @@ def ladder_of(transitions: pd.DataFrame) -> Ladder | None:
     hues = {name: OTHERS_COLOUR if name == links.others else colour(k) for k, name in enumerate(links.states)}
     ribbons = tuple(
         Ribbon(
-            outline=_outline(ribbon_path(ribbon, drawing.half_block)),
+            outline=_written(outline(ribbon, drawing.half_block)),
             hue=hues[ribbon.source],
             told=f"{ribbon.source} to {ribbon.target}: {_exactly(links, ribbon)} moves",
             count=links.told((ribbon.source, ribbon.target)),
@@ -122,7 +114,7 @@ def ladder_of(transitions: pd.DataFrame) -> Ladder | None:
             hues[block.name],
             block.top * _PX,
             block.height * _PX,
-            f"{ticks.count(links.joined[block.name])} joined" if block.name in links.joined else "",
+            f"{words.count(links.joined[block.name])} joined" if block.name in links.joined else "",
         )
         for block in drawing.blocks
     )

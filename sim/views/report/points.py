@@ -22,7 +22,7 @@ from sim.experiments.sweep import Swept
 from sim.experiments.uncertainty import Uncertainty
 from sim.results.summary import DESK_MEASURES, WRONGED_MEASURES
 from sim.scenario import Scenario
-from sim.views import charts, ticks
+from sim.views import charts, words
 from sim.views.chart_lines import Lines, line_chart
 from sim.views.report.ladder import in_order, ladder_of
 from sim.views.report.ledger import remarks
@@ -83,7 +83,7 @@ def _page(kind: str, scenario: Scenario, manifest: Mapping[str, Any], traffic: p
 
 def _cell(row: Mapping[Any, Any]) -> Cell:
     """A value with its limits."""
-    value, told = float(row["value"]), ticks.percent if row["unit"] == "share" else ticks.count
+    value, told = float(row["value"]), words.percent if row["unit"] == "share" else words.count
     if math.isnan(value):
         return Cell("")
     return Cell(told(value), value, limits_text(float(row["low"]), float(row["high"]), told))

@@ -10,11 +10,10 @@ import pandas as pd
 
 from sim.results.columns import TABLES
 from sim.scenario import Scenario
-from sim.views import charts, ticks
+from sim.views import charts, words
 from sim.views.chart_lines import MOST_POINTS, Lines, kept_points
-from sim.views.curves import cube, leading, names_in, replications
-from sim.views.desk import busiest, has_limit
-from sim.views.marks import Event
+from sim.views.courses import busiest, has_limit
+from sim.views.curves import Event, cube, leading, names_in, replications
 from sim.views.report.ladder import ladder_of
 from sim.views.report.ledger import Entry, ledger, remarks
 from sim.views.report.page import MOST_ROWS, Cell, Chart, Page, Table, chart_of, render, table_of, unchecked
@@ -36,8 +35,8 @@ def limits_text(low: float, high: float, told: Any) -> str:
 def share_cell(row: Mapping[str, Any]) -> Cell:
     """A share and its limits."""
     value, low, high = (float(row[part]) for part in ("value", "low", "high"))
-    text = "none joined" if math.isnan(value) else ticks.percent(value)
-    return Cell(text, None if math.isnan(value) else value, limits_text(low, high, ticks.percent))
+    text = "none joined" if math.isnan(value) else words.percent(value)
+    return Cell(text, None if math.isnan(value) else value, limits_text(low, high, words.percent))
 
 
 def headlines(summary: pd.DataFrame) -> Table:
@@ -59,8 +58,8 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
         [
             Cell(entry.measure),
             Cell(entry.segment or "all"),
-            Cell(ticks.count(entry.value), entry.value),
-            Cell(limits_text(entry.low, entry.high, ticks.count)),
+            Cell(words.count(entry.value), entry.value),
+            Cell(limits_text(entry.low, entry.high, words.count)),
             Cell(entry.unit),
         ]
         for entry in entries
