@@ -30,6 +30,16 @@ def test_in_order(most: int) -> None:
     assert list(log.in_order(most)) == [], "they are forgotten"
 
 
+def test_none_of_the_first_accounts() -> None:
+    """The lowest range of numbers may be any."""
+    for lowest in range(4):
+        rows = np.zeros(3, EVENT)
+        rows["account"] = np.arange(lowest, lowest + 3) << RANGE_BITS
+        log = EventLog()
+        log.keep(rows)
+        assert np.array_equal(np.concatenate(list(log.in_order(10))), rows)
+
+
 def test_none() -> None:
     """Nothing kept is nothing handed out."""
     assert list(EventLog().in_order(10)) == []

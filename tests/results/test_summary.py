@@ -14,7 +14,7 @@ from sim.experiments.replications import Collected, Settings, run_in_memory
 from sim.model.tables import restricted_states
 from sim.results.columns import SUMMARY
 from sim.results.intervals import student, wilson
-from sim.scenario import load
+from sim.scenario import load, loads
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHARES = {"ban_rate": "ever_banned", "banned_share": "banned", "wrongful_ban_rate": "wrongly_banned"}
@@ -138,6 +138,12 @@ def test_audience_is_told_where_there_is_one() -> None:
         assert row(collected, "audience_days", segment, "week")["value"] == pytest.approx(value)
     creators = states[states["segment"] == "creators"]
     assert creators["audience_days"].tolist() == pytest.approx((50 * creators["account_days"]).tolist())
+
+
+def test_less_than_a_day_of_one_reader() -> None:
+    """It is told all the same."""
+    text = "start: 2022-01-01\nhorizon: 12 hours\nsegments: {a: {accounts: 1, audience: 1}}\nladder: {start: s, states: {s: {}}}\n"
+    assert row(run_in_memory(loads(text, name="short"), Settings(0)), "audience_days", "a", "s")["value"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["desk", "strikes"])
