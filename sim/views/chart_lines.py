@@ -21,7 +21,7 @@ from altair import data_transformers
 from numpy.typing import NDArray
 
 from sim.views.curves import Event, Floats, log_limits
-from sim.views.palette import COLOURS, DASHES, INK, OTHERS_COLOUR
+from sim.views.palette import INK, OTHERS_COLOUR, colour, dash
 
 MOST_POINTS = 400
 MOST_LABELS = 6
@@ -83,9 +83,9 @@ def _wide(drawn: Sequence[Lines]) -> pd.DataFrame:
 
 def look(names: Sequence[str], others: str) -> tuple[list[str], list[list[float]]]:
     """Colours and dashes of the series."""
-    hues = [OTHERS_COLOUR if name == others else COLOURS[k % len(COLOURS)] for k, name in enumerate(names)]
-    dashes = [DASHES[(k // len(COLOURS)) % len(DASHES)] for k in range(len(names))]
-    return hues, [[] if dash == "-" else [3 * part for part in dash[1]] for dash in dashes]
+    hues = [OTHERS_COLOUR if name == others else colour(k) for k, name in enumerate(names)]
+    dashes = [dash(k) for k in range(len(names))]
+    return hues, [[] if style == "-" else [3 * part for part in style[1]] for style in dashes]
 
 
 def _marks(events: Iterable[Event]) -> list[alt.Chart]:
