@@ -141,6 +141,10 @@ def lose_readers(tally: Tally, codes: Codes) -> None:
     tally.audience[SHOPS, FREE, 0] -= np.uint64(1)
 
 
+def find_readers(tally: Tally, codes: Codes) -> None:
+    tally.audience[SHOPS, FREE, 0] += np.uint64(1)
+
+
 def ban_twice(tally: Tally, codes: Codes) -> None:
     """An account counted again at each ban."""
     tally.first_bans[...] = tally.moves[:, :, [to in (BANNED, CLOSED) for _, to, _ in codes.names.moves]].sum(axis=2)
@@ -255,6 +259,7 @@ BENT: tuple[tuple[Bend, set[str]], ...] = (
     (give_time_to_another_state, {"account-days add up"}),
     (lose_a_carry, {"account-days add up"}),
     (lose_readers, {"account-days add up"}),
+    (find_readers, {"account-days add up"}),
     (ban_twice, {"ever banned never falls"}),
     (ban_unseen, {"ever banned never falls"}),
     (ban_before_the_move, {"ever banned never falls"}),
@@ -330,6 +335,57 @@ def test_bent_tables(tally: Tally, codes: Codes) -> None:
     assert failing(replace(counts, occupancy=moved), codes) == {"moves agree with occupancy"}
     assert {"moves agree with occupancy", "accounts are conserved"} <= failing(replace(counts, occupancy=lost), codes)
     assert failing(replace(counts, bans=falling), codes) == {"ever banned never falls"}
+
+
+def test_all_served_leaves_no_time_over() -> None:
+    """Where all who came to a desk have been served, waiting and work fill the time that was spent there: not a microsecond less."""
+    text = "\n".join(line for line in TEXT.split("\nwaves:")[0].split("\n") if "forgotten" not in line)
+    codes = compile_text(text.replace("banned: 50%},", "banned: 50%}}"))
+    tally = replicate(codes, Settings(seed=1, histories=0), 0)[0]
+    check(counts_of(tally, codes), codes)
+    spent, done = tally.sojourn[:, APPEAL, 0].sum(), tally.waited[APPEALS, 0] + tally.worked[APPEALS, 0]
+    assert spent == done, "none is at the desk when the run ends"
+    tally.worked[APPEALS, 0] -= np.uint64(1)
+    assert failing(counts_of(tally, codes), codes) == {"every service has an arrival"}
+
+
+def test_the_first_state_may_stand_before_a_desk() -> None:
+    """Accounts that leave it are seen to leave the desk."""
+    codes = compile_text("""
+start: 2024-01-01
+horizon: 30 days
+segments: {all: {accounts: 200}}
+ladder:
+  start: entry
+  states:
+    entry: {desk: desk, service: {exponential: {mean: 1 hour}}, outcomes: {in: 100%}, exits: {gone: {to: out, after: 2 days}}}
+    in: {}
+    out: {}
+desks: {desk: {reviewers: 3}}
+""")
+    tally = replicate(codes, Settings(seed=1, histories=0), 0)[0]
+    assert tally.starts.sum() > 0
+    assert set(check(counts_of(tally, codes), codes)) == set(INVARIANTS)
+
+
+def test_the_largest_audience_holds() -> None:
+    """Half of these accounts have as many readers as the law allows, 10^15."""
+    codes = compile_text("""
+start: 2024-01-01
+horizon: 1 day
+segments: {all: {accounts: 50, audience: {lognormal: {median: 10000000000, sigma: 20}}}}
+ladder: {start: s, states: {s: {}}}
+""")
+    tally = replicate(codes, Settings(seed=1, histories=0), 0)[0]
+    counts = counts_of(tally, codes)
+    assert set(check(counts, codes)) == set(INVARIANTS)
+    assert counts.audience_days.sum() > 10 * 10**15
+
+
+def test_squares_of_wrongful_days_pass_64_bits(tally: Tally, codes: Codes) -> None:
+    """Sums of squares are of seconds, in two words."""
+    tally.wronged[SHOPS, 1, 1] = (86_400**2, 3)
+    assert counts_of(tally, codes).wronged[SHOPS, 1, 1] == pytest.approx(1 + 3 * 2.0**64 / 86_400**2, rel=1e-15)
 
 
 def test_message_names_place_and_numbers(tally: Tally, codes: Codes) -> None:
