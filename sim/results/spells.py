@@ -171,10 +171,10 @@ def _microseconds(times: pd.Series[Any]) -> tuple[Integers, pd.Timestamp | None]
     return np.rint(days * DAY_US).astype(np.int64), None
 
 
-def _end_us(end: pd.Timestamp | float | None, start: pd.Timestamp | None) -> int:
+def _end_us(end: pd.Timestamp | float, start: pd.Timestamp | None) -> int:
     if isinstance(end, pd.Timestamp) and start is not None:
         return int((end - start).as_unit("us").asm8.astype(np.int64))
-    if isinstance(end, pd.Timestamp) or start is not None or end is None:
+    if isinstance(end, pd.Timestamp) or start is not None:
         raise ResultsError("the end of observation is not of the kind of the times: timestamps, or numbers of days")
     return round(float(end) * DAY_US)
 

@@ -193,6 +193,28 @@ def test_files_of_tables_are_closed_when_a_run_fails(tmp_path: Path) -> None:
     assert not any(each.is_open for each in opened)
 
 
+def test_what_is_there_stays_unless_it_is_said(tmp_path: Path) -> None:
+    """Nothing is replaced by default."""
+    folder = write(tmp_path / "x")
+    for makes in (Partial, Writer):
+        with pytest.raises(ResultsError, match="exists already"):
+            makes(folder)
+
+
+def test_small_tables_are_written_at_once(tmp_path: Path) -> None:
+    """Rows of several replications go into one group, as they are few."""
+    assert pq.read_metadata(write(tmp_path / "x") / "bans.parquet").num_row_groups == 1
+
+
+def test_the_end_is_of_the_kind_of_the_times() -> None:
+    """Timestamps end with a timestamp, numbers of days with a number."""
+    days = pd.DataFrame({"account": [0, 1], "time": [0.0, 1.0], "state": ["a", "b"]})
+    dates = days.assign(time=pd.to_datetime(["2024-01-01", "2024-01-02"]))
+    for histories, end in ((days, pd.Timestamp("2024-01-03")), (dates, 3.0)):
+        with pytest.raises(ResultsError, match="not of the kind of the times"):
+            spells_of(histories, end)
+
+
 def test_empty_cells_are_empty_in_files() -> None:
     """A number that is not known, and a share of nobody, are null; a false or a zero is not."""
     columns = (Column("a", "nullable int"), Column("b", "float"), Column("c", "int"), Column("d", "bool"))
