@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.results.intervals import student, welch, wilson
+from sim.results.intervals import paired_shares, student, unpaired_shares, welch, wilson
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,12 @@ def test_student_equals_scipy(values: tuple[float, ...], level: float) -> None:
     found = student(values, level)
     expected = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
     assert found == (pytest.approx(expected[0], rel=1e-9), pytest.approx(expected[1], rel=1e-9))
+
+
+def test_one_trial_is_enough_for_limits_of_a_difference() -> None:
+    """None is not, on either side."""
+    assert np.isfinite([*paired_shares(0, 1, 1), *unpaired_shares(0, 1, 1, 1)]).all()
+    assert np.isnan([*paired_shares(0, 0, 0), *unpaired_shares(0, 0, 1, 1), *unpaired_shares(1, 1, 0, 0)]).all()
 
 
 def test_welch_of_few() -> None:
