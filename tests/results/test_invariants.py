@@ -368,6 +368,16 @@ desks: {desk: {reviewers: 3}}
     assert set(check(counts_of(tally, codes), codes)) == set(INVARIANTS)
 
 
+def test_an_order_that_hits_none_moves_none() -> None:
+    """One account moved by it is one too many."""
+    one, none = (compile_text(TEXT.replace("count: 40", f"count: {count}")) for count in (1, 0))
+    ordered = [cause == "wave:order" for _, _, cause in one.names.moves]
+    lives = (replicate(one, Settings(seed=seed, histories=0), 0)[0] for seed in range(20))
+    tally = next(each for each in lives if each.moves[:, :, ordered].sum() == 1)  # it may hit one that has yet to join
+    check(counts_of(tally, one), one)
+    assert failing(counts_of(tally, none), none) == {"orders are carried out"}
+
+
 def test_the_largest_audience_holds() -> None:
     """Half of these accounts have as many readers as the law allows, 10^15."""
     codes = compile_text("""

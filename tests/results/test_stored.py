@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 from collections.abc import Callable, Mapping
@@ -165,6 +166,13 @@ def test_manifest(folder: Path) -> None:
     assert told["wall_seconds"] >= 0.0
     assert pd.Timestamp(told["written"]).tzinfo is not None
     assert set(told["tables"]) == set(TABLES)
+
+
+def test_summary_hash_is_of_the_file_as_it_is_read() -> None:
+    """Anyone can take it: names and rows, no numbers of rows."""
+    text = "measure,segment,value\nban_rate,all,0.25\nban_rate,,0.333333333333\n"
+    table = pd.DataFrame({"measure": "ban_rate", "segment": ["all", ""], "value": [0.25, 1 / 3]}, index=[7, 3])
+    assert summary_hash(table) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_summary_hash_is_of_twelve_digits() -> None:
