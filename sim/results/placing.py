@@ -61,7 +61,7 @@ KEPT = "finished tasks are kept: when it can be, the same command goes on from t
 
 _REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
-    *(errno.ENOENT, errno.ENOTDIR, errno.ESTALE),
+    *(errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EISDIR),
 }
 """What the system says where a file cannot be written; other errors are about other things, such as a network."""
 
@@ -87,6 +87,9 @@ def writing(folder: Path, way_on: str = ANOTHER_PLACE) -> Iterator[None]:
         reason = os.strerror(error.errno)
         if error.errno in (errno.ENOENT, errno.ESTALE):
             reason, way_on = "its folder was removed meanwhile", "give the command again"
+        elif error.errno == errno.EISDIR:
+            reason = f"{error.filename2 or error.filename} is a folder"
+            way_on = "move it away and give the command again"
         raise NotWrittenError(f"{folder} cannot be written: {reason}; {way_on}") from error
 
 

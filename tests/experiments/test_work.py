@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from sim.experiments.replications import Settings, run_in_memory
 from sim.experiments.resumable import REPLICATIONS, Made
 from sim.experiments.work import Task, TasksFailedError, make_all, perform, run_tasks, tasks_of
 from sim.results.outcome import Outcome
+from sim.results.placing import NotWrittenError
 from sim.results.store import unpacked
 from sim.results.summary import Value
 from sim.results.tables import BAN_COLUMNS
@@ -135,6 +137,19 @@ def test_failure_names_its_point_and_loses_nothing(tmp_path: Path) -> None:
     assert [task for task, _ in caught.value.failures] == tasks[1:3]
     assert shares == [0.25, 0.5, 0.75, 1.0]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_folder_in_the_place_of_an_outcome(tmp_path: Path) -> None:
+    """It is named, with a way on; what was done before it is kept, and once it is moved away the same call goes on."""
+    tasks = some_tasks()[:2]
+    taken = tmp_path / f"{tasks[1].key}.json"
+    taken.mkdir()
+    told = re.escape(f"{taken} is a folder; move it away and give the command again")
+    with pytest.raises(NotWrittenError, match=told):
+        list(run_tasks(tasks, folder=tmp_path, workers=1))
+    assert sorted(tmp_path.iterdir()) == sorted([taken, tmp_path / f"{tasks[0].key}.json"])
+    taken.rmdir()
+    assert [outcome.to_json() for _, outcome in run_tasks(tasks, folder=tmp_path)] == list(wanted()[:2])
 
 
 def test_no_more_is_done_than_can_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
