@@ -47,6 +47,13 @@ def test_kaplan_meier_by_hand() -> None:
     assert curve.quantile(np.array([0.1, 0.2, 0.6, 1.0])).tolist() == [1, 1, 2, 4]
 
 
+def test_curves_are_told_apart_by_themselves() -> None:
+    """Two that say the same are two; each can be a key."""
+    one, other = (kaplan_meier([1, 2], [True, False]) for _ in range(2))
+    assert one != other
+    assert {one: "first", other: "second"}[other] == "second"
+
+
 def test_spells_by_hand() -> None:
     """Rows in any order; a row without a state ends an account, the end of observation ends the others and hides what is later."""
     found = spells_of(
