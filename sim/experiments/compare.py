@@ -240,16 +240,22 @@ def run_logged(
             return runs
 
 
+def _both_joined(a: Run, b: Run) -> dict[str, tuple[int, int]]:
+    """Accounts joined by the end in each, of the segments that both have."""
+    one, other = (
+        dict(zip(run.logged.codes.names.segments, run.outcome.bans[-1, :, 0].tolist(), strict=True)) for run in (a, b)
+    )
+    return {name: (one[name], other[name]) for name in one if name in other}
+
+
 def _joined(a: Run, b: Run) -> dict[str, int]:
     """Accounts joined by the end, of segments in which they are the same in both."""
-    found = {}
-    for number, name in enumerate(a.logged.codes.names.segments):
-        names = b.logged.codes.names.segments
-        if name in names:
-            mine, theirs = (run.outcome.bans[-1, k, 0] for run, k in ((a, number), (b, names.index(name))))
-            if mine == theirs:
-                found[name] = int(mine)
-    return found
+    return {name: mine for name, (mine, theirs) in _both_joined(a, b).items() if mine == theirs}
+
+
+def _in_both(a: Run, b: Run) -> dict[str, int]:
+    """Accounts of each segment that both have, where they join alike: the first of the larger segment are those of the smaller."""
+    return {name: min(counts) for name, counts in _both_joined(a, b).items()}
 
 
 def _difference_rows(
@@ -274,8 +280,10 @@ def _difference_rows(
     return rows
 
 
-def _lives_rows(name: str, pairs: Pairs, found: pd.DataFrame, a: Run, joined: Mapping[str, int]) -> list[Any]:
-    words = pairs.words
+def _lives_rows(name: str, pairs: Pairs, found: pd.DataFrame, a: Run, b: Run) -> list[Any]:
+    words, joined = pairs.words, _joined(a, b)
+    if _same_idle((a.logged.codes, b.logged.codes)):  # who is idle in both has no event in either
+        joined = _in_both(a, b)
     parted = np.bincount(found["segment"], minlength=len(words.segments))
     flipped = np.bincount(found["segment"][found["fate_a"] != found["fate_b"]], minlength=len(words.segments))
     logged = np.bincount(pairs.segments, minlength=len(words.segments))
@@ -382,7 +390,7 @@ def _tables(
             curves = sample_curves(sample, codes, curves, a.outcome.bans[:, :, 0])
         found = partings(sample.pairs)
         differences += _difference_rows(names[k], outcomes[0], outcomes[k], limits)
-        lives += _lives_rows(names[k], sample.pairs, found, a, sample.joined)
+        lives += _lives_rows(names[k], sample.pairs, found, a, b)
         frames["curves"].append(_named(curves, names[k]))
         frames["flips"].append(_named(flips(sample.pairs, found), names[k]))
         frames["examples"].append(_named(examples(sample.pairs, found, codes), names[k]))

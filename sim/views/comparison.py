@@ -293,6 +293,24 @@ def print_comparison(comparison: Comparison, folder: Path) -> None:
     console.print(f"{seconds:.1f} s. Tables, figures and manifest are in {folder}", markup=False, soft_wrap=True)
 
 
+def _reason(comparison: Comparison, name: str) -> str:
+    """Why no limits follow from the accounts of a single replication."""
+    if comparison.manifest["accounts_compared"] != "all":
+        return "too many accounts have events"
+    one, other = (comparison.scenarios[k].spec.segments for k in (0, comparison.names.index(name)))
+    crowds = [
+        [
+            (segments[each].accounts, segments[each].joins_from_us, segments[each].joins_to_us)
+            for each in one
+            if each in other
+        ]
+        for segments in (one, other)
+    ]
+    if crowds[0] != crowds[1]:
+        return "a segment has other accounts in B than in A"
+    return "accounts meet at a limited desk"
+
+
 def closing_lines(comparison: Comparison, name: str) -> Iterator[str]:
     """How many accounts fare differently, and what the pairing has brought, in words."""
     lives = comparison.lives[comparison.lives["scenario"] == name]
@@ -302,9 +320,9 @@ def closing_lines(comparison: Comparison, name: str) -> Iterator[str]:
     own = comparison.differences[comparison.differences["scenario"] == name]
     ban = own[(own["measure"] == "ban_rate")].iloc[0]
     known = own["narrower"].dropna()
+    if math.isnan(ban["low"]):
+        yield f"No limits of the ban rate: {_reason(comparison, name)}; take --replications 10 or more."
     if math.isnan(ban["narrower"]):
-        if not len(known):
-            yield "No limits: accounts meet at a limited desk, or too many have events; take --replications 10 or more."
         return
     yield (
         f"Pairing makes the 95 % limits of the ban rate {ban['narrower']:.1f} times narrower than unpaired runs would have them "

@@ -469,7 +469,21 @@ def test_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert "Tables, figures and manifest are in there" in told
     desk = load(GOLDEN / "desk.yaml")
     print_comparison(sim.compare(desk, desk, seed=1), Path("there"))
-    assert "No limits: accounts meet at a limited desk" in capsys.readouterr().out
+    assert "No limits of the ban rate: accounts meet at a limited desk" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("a", "b"), [(300, 400), (400, 300)])
+def test_other_numbers_of_accounts(a: int, b: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The accounts that both have are compared, those to whom nothing happens too; why there are no limits is said."""
+    scenarios = [timeline({"segments.traders.accounts": accounts}) for accounts in (a, b)]
+    found = sim.compare(*scenarios, seed=5)
+    alike = sim.compare(*[timeline({"segments.traders.accounts": 300})] * 2, seed=5)
+    assert found.lives["compared"].tolist() == alike.lives["compared"].tolist()
+    assert found.lives["part"].sum() == 0
+    print_comparison(found, Path("there"))
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"Of {alike.lives['compared'].sum():,} accounts, 0 live another life" in told
+    assert "No limits of the ban rate: a segment has other accounts in B than in A; take --replications" in told
 
 
 def test_too_many_readers_have_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
