@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 from reference_draws import running_total
-from scenario_features import FEATURES, features, laws, reachable
+from scenario_features import FAMILIES, FEATURES, features, laws, reachable
 
 __all__ = ["FEATURES", "features", "random_scenario"]
 
-FAMILIES = ("fixed", "exponential", "uniform", "triangular", "weibull", "lognormal", "loglogistic", "empirical")
 SEGMENTS = ("media", "traders", "shops", "newcomers", "creators", "viewers")
 PLAIN_STATES = ("warned", "rectifying", "restricted", "suspended", "banned")
 DESK_STATES = ("under_review", "appealing", "rechecked")

@@ -223,6 +223,9 @@ def test_run_where_nobody_was_served(command: Command, tmp_path: Path) -> None:
         (("--histories", "1.5"), "--histories: found '1.5'"),
         (("--histories", "١٢"), "--histories: found"),
         (("--histories", ""), "--histories: found ''"),
+        (("--replications", "1000001"), "--replications"),
+        (("--max-replications", "9"), "--max-replications: goes with --until"),
+        (("--until", "ban_rate@end ±1%", "--max-replications", "4"), "--max-replications: 4: is too few; allow 5"),
         (("--colour",), "--colour"),
         (("another.yaml",), "another.yaml"),
     ],
@@ -250,6 +253,30 @@ def test_samples_of_ranges_refuse(arguments: tuple[str, ...], told: str, command
     assert (done.code, done.out) == (2, "")
     assert told in done.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_are_not_written_over(command: Command, tmp_path: Path) -> None:
+    """Neither a scenario by the report of its test, nor histories by what is fitted to them, whatever is forced."""
+    scenario, histories = tmp_path / "x.yaml", tmp_path / "h.csv"
+    scenario.write_text(Path(DESK).read_text(encoding="utf-8"), encoding="utf-8")
+    histories.write_text("account,time,state\n1,0,free\n1,2,warned\n", encoding="utf-8")
+    before = scenario.read_bytes(), histories.read_bytes()
+    assert "x.yaml is one of the scenarios" in command("test", "x.yaml", "--junit", "./x.yaml").error
+    for out in ("h.csv", str(tmp_path / "h.csv")):
+        done = command("fit", "h.csv", "--out", out, "--force")
+        assert (done.code, done.out) == (2, "")
+        assert "holds the histories, and is not replaced" in done.error
+    assert (scenario.read_bytes(), histories.read_bytes()) == before
+
+
+@pytest.mark.parametrize("arguments", [("fit",), ("calibrate", DESK, "--out", "x", "--targets")])
+def test_tables_that_are_no_files(arguments: tuple[str, ...], command: Command, tmp_path: Path) -> None:
+    """A pipe is not waited for, and a device not read to its end."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name in ("pipe.csv", "/dev/zero"):
+        done = command(*arguments, name)
+        assert (done.code, done.out) == (2, "")
+        assert f"{name}: is not a file" in done.error
 
 
 @pytest.mark.parametrize("verb", ["run", "show", "validate"])
@@ -285,6 +312,7 @@ def test_run_into_a_file(command: Command, tmp_path: Path) -> None:
     [
         (OSError(28, "No space left on device"), "No space left"),
         (MemoryError("of memory"), "of memory"),
+        (MemoryError(), "MemoryError"),
         (sim.RunError("why"), "why"),
     ],
 )

@@ -93,7 +93,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)
     except (RunError, OSError, MemoryError, OverflowError) as error:
-        print(f"failed: {error}", file=sys.stderr)
+        print(f"failed: {str(error) or type(error).__name__}", file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr, flush=True)

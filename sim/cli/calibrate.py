@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sim.cli.common import (
+    MOST_REPLICATIONS,
     ClusterOption,
     ScenarioArgument,
     WorkersOption,
@@ -30,7 +31,9 @@ def calibrate(
     ] = None,
     starts: Annotated[int, typer.Option(min=1, help="Points from which the search begins.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every point.")] = 0,
-    replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
+    replications: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATIONS, help="Independent replications of every point.")
+    ] = 1,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,

@@ -25,6 +25,8 @@ app = typer.Typer(
 ENGINES = ("auto", "compiled", "process")
 FAILED, BAD_INPUT, UNDECIDED, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
 
+MOST_REPLICATIONS = 1_000_000
+"""Of each point: the tasks of all are held in memory."""
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Tasks at once [default: one a core].")]
 ClusterOption = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786, whose workers do the tasks instead.")

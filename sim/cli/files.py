@@ -11,6 +11,7 @@ import typer
 from sim.cli.common import (
     BAD_INPUT,
     FAILED,
+    MOST_REPLICATIONS,
     ScenarioArgument,
     app,
     check_engine,
@@ -33,7 +34,9 @@ def validate(
         bool, typer.Option("--exact", help="Run them, too, and hold what can be solved exactly to its exact answer.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="With --exact: seed of the runs.")] = 0,
-    replications: Annotated[int, typer.Option(min=1, help="With --exact: independent replications of each.")] = 1,
+    replications: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATIONS, help="With --exact: independent replications of each.")
+    ] = 1,
     engine: Annotated[str, typer.Option(help="With --exact: auto, compiled or process.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="With --exact: run even what may take hours.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="With --exact: no progress.")] = False,

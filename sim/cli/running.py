@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sim.cli.common import (
+    MOST_REPLICATIONS,
     UNDECIDED,
     ClusterOption,
     ScenarioArgument,
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 def run(
     scenario: ScenarioArgument,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
-    replications: Annotated[int, typer.Option(min=1, help="Independent replications.")] = 1,
+    replications: Annotated[int, typer.Option(min=1, max=MOST_REPLICATIONS, help="Independent replications.")] = 1,
     until: Annotated[
         str | None, typer.Option(help="As many replications as it takes to know a number: 'ban_rate@365 days ±0.1%'.")
     ] = None,
-    max_replications: Annotated[int, typer.Option(min=2, help="Where --until gives up.")] = 1000,
+    max_replications: Annotated[
+        int | None, typer.Option(max=MOST_REPLICATIONS, help="Where --until gives up [default: 1000].")
+    ] = None,
     engine: Annotated[str, typer.Option(help="auto, compiled, or process (SimPy).")] = "auto",
     scale: Annotated[
         float | None, typer.Option(help="Keep this share of every segment and of limited desks' reviewers, e.g. 0.001.")
@@ -73,6 +76,8 @@ def run(
     check_where(workers, cluster)
     if until is not None and replications != 1:
         raise typer.BadParameter("one or the other", param_hint="--until and --replications")
+    if until is None and max_replications is not None:
+        raise typer.BadParameter("goes with --until", param_hint="--max-replications")
     if draws is not None:
         _check_draws(engine=engine, histories=histories, csv=csv, until=until)
         loaded = load(scenario)
@@ -103,11 +108,11 @@ def run(
 
         from sim.experiments.estimate import check_events
         from sim.experiments.replications import Settings
-        from sim.experiments.until import Watch, precision_of
+        from sim.experiments.until import CAP, Watch, precision_of
         from sim.views.result import run_with_figures
 
         check_events([chosen], force=force)
-        watch = None if until is None else Watch(precision_of(until, chosen), max_replications)
+        watch = None if until is None else Watch(precision_of(until, chosen), max_replications or CAP)
         settings = Settings(seed, replications if watch is None else watch.cap, engine, kept)  # type: ignore[arg-type]
         if not quiet and scale is not None:
             say(_scale_text(loaded, chosen, scale))

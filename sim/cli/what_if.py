@@ -9,6 +9,7 @@ import typer
 
 from sim.cli.common import (
     FAILED,
+    MOST_REPLICATIONS,
     UNDECIDED,
     ClusterOption,
     ScenarioArgument,
@@ -47,6 +48,10 @@ def check(
     """
     check_engine(engine)
     check_where(workers, cluster)
+    from sim.results.placing import same_file, write_whole
+
+    if junit is not None and any(same_file(junit, Path(each)) for each in scenarios):
+        raise typer.BadParameter(f"{junit} is one of the scenarios", param_hint="--junit")
     from sim.experiments.expect import check_expectations
     from sim.views import verdicts
 
@@ -64,8 +69,7 @@ def check(
             progress=progress,
         )
     if junit is not None:
-        junit.parent.mkdir(parents=True, exist_ok=True)
-        junit.write_text(verdicts.junit(checks), encoding="utf-8")
+        write_whole(junit, verdicts.junit(checks), "make room, or give --junit for another place")
     if not quiet:
         verdicts.print_checks(checks)
     raise typer.Exit({"held": 0, "failed": FAILED, "undecided": UNDECIDED}[checks.verdict])
@@ -103,7 +107,9 @@ def reproduce(
 def compare(
     scenarios: Annotated[list[str], typer.Argument(help="Two or more scenario files or names.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
-    replications: Annotated[int, typer.Option(min=1, help="Independent replications of each.")] = 1,
+    replications: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATIONS, help="Independent replications of each.")
+    ] = 1,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
@@ -152,7 +158,9 @@ def sweep(
         int | None, typer.Option(min=1, help="Instead: so many points that fill all ranges of the scenario.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every point.")] = 0,
-    replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
+    replications: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATIONS, help="Independent replications of every point.")
+    ] = 1,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder [default: results/<scenario>_sweep].")] = None,
@@ -205,7 +213,9 @@ def sensitivity(
     method: Annotated[str, typer.Option(help="morris or sobol.")] = "sobol",
     samples: Annotated[int, typer.Option(min=2, help="Sobol: base points, a power of 2; Morris: trajectories.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every point and of the sample.")] = 0,
-    replications: Annotated[int, typer.Option(min=1, help="Independent replications of every point.")] = 1,
+    replications: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATIONS, help="Independent replications of every point.")
+    ] = 1,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
     scale: Annotated[float | None, typer.Option(help="Keep this share of every segment, as for `run`.")] = None,

@@ -36,7 +36,7 @@ from sim.experiments.replications import Engine
 from sim.experiments.sensitivity import sensitivity
 from sim.experiments.sweep import run_sweep
 from sim.experiments.uncertainty import uncertainty
-from sim.results.store import Stored
+from sim.results.store import OTHER_SCENARIO, Stored, regular
 from sim.scenario import loads
 
 Tables = Mapping[str, pd.DataFrame]
@@ -128,10 +128,14 @@ def repeated(
 
 
 def scenarios_changed(stored: Stored) -> bool:
-    """Whether a scenario in the folder is not the one that the manifest gives the hash of."""
+    """Whether a scenario in the folder, or in its manifest, is not the one that the manifest gives the hash of."""
     told = stored.manifest
     pairs = [(stored.scenario_text, told["scenario"]["sha256"])]
-    pairs += [(str(each["resolved"]), each["sha256"]) for each in told.get("scenarios", ())]
+    for number, each in enumerate(told.get("scenarios", ()), start=1):
+        pairs.append((str(each["resolved"]), each["sha256"]))
+        beside = OTHER_SCENARIO.format(number)  # of the first there is none: it is the one above
+        if (stored.folder / beside).exists():
+            pairs.append((stored.text(beside), each["sha256"]))
     return any(hashlib.sha256(text.encode()).hexdigest() != sha256 for text, sha256 in pairs)
 
 
@@ -151,8 +155,8 @@ def cells_in(folder: Path, name: str) -> pd.DataFrame | None:
     csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
     try:
         if csv.exists():
-            return _read_cells(csv)
-        return cells_of(pd.read_parquet(parquet)) if parquet.exists() else None
+            return _read_cells(regular(csv))
+        return cells_of(pd.read_parquet(regular(parquet))) if parquet.exists() else None
     except (OSError, ValueError) as error:
         raise ResultsError(f"{folder / name} cannot be read: {error}") from error
 

@@ -328,7 +328,7 @@ def _compared_summary(stored: Stored, again: Stored) -> ComparedTable:
     verdict: Likeness = "identical" if (rows, sha256) == (rows_again, sha256_again) else "differs"
     if verdict == "identical" and (stored.folder / SUMMARY).exists():
         try:
-            verdict = "identical" if summary_hash(stored.summary) == sha256 else "changed after the run"
+            verdict = "identical" if summary_hash(stored.summary_as_found) == sha256 else "changed after the run"
         except ResultsError:
             verdict = "cannot be read"
     return ComparedTable("summary", verdict, rows, sha256, rows_again, sha256_again)

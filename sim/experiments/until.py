@@ -86,9 +86,17 @@ class Watch:
     ----------
     values
         The output in each replication so far.
+
+    Raises
+    ------
+    ScenarioError
+        It is to be given up before the limits are looked at.
     """
 
     def __init__(self, precision: Precision, cap: int = CAP) -> None:
+        if cap < FLOOR:
+            remedy = f"allow {FLOOR} or more: before the fifth the limits are not looked at"
+            raise ScenarioError([Fault("--max-replications", None, str(cap), "is too few", remedy)])
         self.precision = precision
         self.cap = cap
         self.values: list[float] = []

@@ -93,6 +93,29 @@ def writing(folder: Path, way_on: str = ANOTHER_PLACE) -> Iterator[None]:
         raise NotWrittenError(f"{folder} cannot be written: {reason}; {way_on}") from error
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both are names of the same file."""
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def write_whole(file: Path, text: str, way_on: str) -> None:
+    """Write a text file whole or not at all; `way_on` says what one can do when it cannot be.
+
+    Raises
+    ------
+    NotWrittenError
+        The system refused it.
+    """
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    with writing(file, way_on):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
 class Claim:
     """A folder claimed by this process, until `release` or the end of the process.
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sim.scenario import Scenario
 
 SCENARIO = "scenario.resolved.yaml"
+OTHER_SCENARIO = "scenario_{}.resolved.yaml"
+"""Of a comparison: those after the first, by number from 2."""
 SUMMARY = "summary.csv"
 
 _ARROW: dict[str, pa.DataType] = {
@@ -198,6 +200,32 @@ def file_hash(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+_OF_A_RUN: Mapping[str, type] = {
+    "scenario": dict,
+    "seed": int,
+    "replications": int,
+    "versions": dict,
+    "platform": str,
+    "written": str,
+    "categories": dict,
+    "tables": dict,
+}
+"""Keys of the manifest of a run, and of what sort they are."""
+
+
+def regular(file: Path) -> Path:
+    """The file, unless it is something else that could be waited for, such as a pipe.
+
+    Raises
+    ------
+    OSError
+        It is.
+    """
+    if file.exists() and not file.is_file():
+        raise OSError("it is not a file")
+    return file
+
+
 def _number(text: str) -> float:
     """A number as it was written, to the last bit, as pandas 2 reads it only if told so and pandas 3 if not; NaN where nothing is."""
     return float(text) if text else math.nan
@@ -226,10 +254,34 @@ class Stored:
             raise ResultsError(f"{self.folder / MANIFEST} cannot be read: it is not an object")
         return told
 
+    def check_manifest(self) -> None:
+        """Refuse a manifest without what the report of a run tells from it.
+
+        Raises
+        ------
+        ResultsError
+            With every key that is missing or of another sort.
+        """
+        told = self.manifest
+        wrong = [key for key, sort in _OF_A_RUN.items() if not isinstance(told.get(key), sort)]
+        hashes = told.get("tables")
+        for name, table in hashes.items() if isinstance(hashes, dict) else ():
+            if not (isinstance(table, dict) and isinstance(table.get("rows"), int) and "sha256" in table):
+                wrong.append(f"tables.{name}")
+        if wrong:
+            raise ResultsError(
+                f"{self.folder / MANIFEST} is not that of a run, or was altered: look at {', '.join(wrong)}"
+            )
+        self._guard(MANIFEST, lambda path: json.dumps(told, ensure_ascii=False).encode())  # halves of a letter are none
+
     @cached_property
     def scenario_text(self) -> str:
         """The resolved scenario."""
-        return str(self._guard(SCENARIO, lambda path: path.read_text(encoding="utf-8")))
+        return self.text(SCENARIO)
+
+    def text(self, name: str) -> str:
+        """The text of a file in the folder."""
+        return str(self._guard(name, lambda path: path.read_text(encoding="utf-8")))
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -247,9 +299,23 @@ class Stored:
             told = f"{first}" if not more else f"{first} (and {len(more)} more)"
             raise ResultsError(f"{self.folder / SCENARIO} cannot be read: {told}") from error
 
-    @cached_property
+    @property
     def summary(self) -> pd.DataFrame:
-        """The summary, as `sim.results.summary.summarise` made it."""
+        """The summary, as `sim.results.summary.summarise` made it: what is not as the manifest tells of it is refused."""
+        told = self.manifest.get("summary")
+        if told is not None and told != {"rows": len(self.summary_as_found), "sha256": self._hash_of_summary}:
+            raise ResultsError(
+                f"{self.folder / SUMMARY} is not as the run wrote it; `enforcement-sim reproduce {self.folder}` tells what differs"
+            )
+        return self.summary_as_found
+
+    @cached_property
+    def _hash_of_summary(self) -> str:
+        return summary_hash(self.summary_as_found)
+
+    @cached_property
+    def summary_as_found(self) -> pd.DataFrame:
+        """The summary, whatever has become of it since."""
         texts = {"measure": str, "segment": str, "state": str, "unit": str}
         table: pd.DataFrame = self._guard(
             SUMMARY,
@@ -285,6 +351,9 @@ class Stored:
         for column in TABLES[name]:
             if column.type == "category":
                 order = pd.Index(self.manifest["categories"][column.name], dtype=str)
+                unknown = set(table[column.name].dropna().unique()) - set(order)
+                if unknown:
+                    raise ValueError(f"{column.name} `{min(unknown)}` is none of those that {MANIFEST} names")
                 table[column.name] = table[column.name].astype(pd.CategoricalDtype(order))
             elif column.type == "nullable int":
                 table[column.name] = table[column.name].astype("Int64")
@@ -292,7 +361,7 @@ class Stored:
 
     def _guard(self, name: str, read: Callable[[Path], Any]) -> Any:
         try:
-            return read(self.folder / name)
+            return read(regular(self.folder / name))
         except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
             told = " ".join(str(error).split())  # Arrow's may have several lines
             raise ResultsError(f"{self.folder / name} cannot be read: {type(error).__name__} {told}") from error

@@ -1,7 +1,7 @@
 """Families of distributions: their parameters, their limits, and how a file writes them.
 
-A duration (or an audience) is a fixed value or one of the `FAMILIES`. To add a family: one entry here, one inverse
-distribution function and its mean in `sim/model/durations.py`.
+A duration (or an audience) is a fixed value or one of the `FAMILIES`. CONTRIBUTING.md tells
+what else a new family touches.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from sim.experiments.estimate import check_events
 from sim.experiments.folders import Command, begun, publish
 from sim.model.tables import restricted_states
 from sim.results.placing import check_target
+from sim.results.store import OTHER_SCENARIO
 from sim.scenario import Scenario, load
 from sim.views import comparison_figures as figures
 from sim.views.plots import write_figures
@@ -118,7 +119,7 @@ class Comparison(Compared):
             self.curves.to_parquet(partial / "curves.parquet", index=False)
             for number, scenario in enumerate(self.scenarios[1:], start=2):
                 text = scenario.resolved_yaml()
-                (partial / f"scenario_{number}.resolved.yaml").write_text(text, encoding="utf-8")
+                (partial / OTHER_SCENARIO.format(number)).write_text(text, encoding="utf-8")
             self.save_figures(partial / "figures")
             self.save_report(partial / "report.html")
 

@@ -8,16 +8,9 @@ from datetime import time, timedelta
 from rich.table import Table
 
 from sim.scenario import Distribution, Scenario, Spec, State
+from sim.scenario.families import FAMILIES
 
 _UNITS = (("year", 365 * 86_400e6), ("day", 86_400e6), ("hour", 3_600e6), ("minute", 60e6), ("second", 1e6))
-_PARAMETERS = {
-    "exponential": ("mean",),
-    "uniform": ("low", "high"),
-    "triangular": ("low", "mode", "high"),
-    "weibull": ("shape", "scale"),
-    "lognormal": ("median", "sigma"),
-    "loglogistic": ("median", "shape"),
-}
 _PURE = ("shape", "sigma")
 
 
@@ -39,7 +32,7 @@ def distribution_text(distribution: Distribution) -> str:
         return f"empirical, {duration_text(low)} to {duration_text(high)}"
     told = (
         f"{name} {value:g}" if name in _PURE else f"{name} {duration_text(value)}"
-        for name, value in zip(_PARAMETERS[distribution.family], distribution.values, strict=True)
+        for name, value in zip(FAMILIES[distribution.family].parameters, distribution.values, strict=True)
     )
     return f"{distribution.family}, {', '.join(told)}"
 
@@ -50,7 +43,7 @@ def readers_text(distribution: Distribution) -> str:
         return f"{distribution.values[0]:,.6g}"
     if distribution.family == "empirical":
         return f"empirical, {distribution.values[0]:,.6g} to {distribution.values[-1]:,.6g}"
-    names = _PARAMETERS[distribution.family]
+    names = FAMILIES[distribution.family].parameters
     told = (f"{name} {value:,.6g}" for name, value in zip(names, distribution.values, strict=True))
     return f"{distribution.family}, {', '.join(told)}"
 

@@ -88,7 +88,7 @@ def fit(
     """
     target = None if out is None else Path(out)
     if target is not None:
-        check_targets(target, force=force)
+        check_targets(target, force=force, source=Path(histories))
     options = {"by_visit": by_visit, "visits_of": visits_of, "by_stay": by_stay, "since": since}
     found = fit_histories(Path(histories), **options, end=end, bans=bans, seed=seed, force=force, progress=progress)  # type: ignore[arg-type]
     if target is not None:

@@ -314,7 +314,8 @@ def open(folder: str | os.PathLike[str]) -> Result:
     Raises
     ------
     ResultsError
-        It is not there, or not a results folder.
+        It is not there, or not the results folder of a run.
     """
     stored = Stored(Path(folder))
+    stored.check_manifest()
     return Result(stored, stored.scenario)

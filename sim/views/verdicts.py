@@ -122,7 +122,7 @@ def reproduction_lines(reproduction: Reproduction) -> Iterator[str]:
     if reproduction.difference is not None:
         yield _difference_text(reproduction.difference)
     if reproduction.scenario_changed:
-        yield "scenario.resolved.yaml is not the one that the manifest tells of: it was changed after the run"
+        yield "a resolved scenario is not the one that the manifest tells of: it was changed after the run"
     for package, (then, now) in reproduction.versions.items():
         yield f"{package}: {then} then, {now} now"
     if not reproduction.identical and not reproduction.versions:

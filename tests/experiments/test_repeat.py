@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,30 @@ def test_other_scenarios(copy: Callable[[str], Path]) -> None:
     done = reproduce(folder)
     assert done.scenario_changed
     assert not done.identical
+
+
+def test_scenario_of_b_changed_afterwards(copy: Callable[[str], Path]) -> None:
+    """The file beside it, which a reader would take for what was run; without it the manifest is enough."""
+    folder = copy("compare")
+    beside = folder / "scenario_2.resolved.yaml"
+    beside.write_text(beside.read_text(encoding="utf-8") + "# more\n", encoding="utf-8")
+    done = reproduce(folder)
+    assert done.scenario_changed
+    assert any("changed after the run" in line for line in reproduction_lines(done))
+    beside.unlink()
+    assert reproduce(folder).identical
+
+
+def test_pipes_are_not_waited_for(copy: Callable[[str], Path]) -> None:
+    """A named pipe in the place of a table or of the scenario is told of."""
+    folder = copy("sweep")
+    (folder / "sweep.csv").unlink()
+    os.mkfifo(folder / "sweep.csv")
+    assert {table.name: table.verdict for table in reproduce(folder).tables}["sweep"] == "cannot be read"
+    (folder / "scenario.resolved.yaml").unlink()
+    os.mkfifo(folder / "scenario.resolved.yaml")
+    with pytest.raises(ResultsError, match="it is not a file"):
+        reproduce(folder)
 
 
 def test_tables_need_not_be_there(copy: Callable[[str], Path]) -> None:

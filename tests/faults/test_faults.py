@@ -32,6 +32,9 @@ ROOT = Path(__file__).parents[2]
 DESK = str(ROOT / "tests" / "golden" / "desk.yaml")
 ENTRY = "from sim.cli import main; main()"
 VARY = "ladder.states.plan_due.exits.overdue.after=48 hours,72 hours,96 hours"
+HISTORIES = "account,time,state\n" + "".join(
+    f"{k},{day},{state}\n" for k in range(20) for day, state in ((0, "free"), (1 + k, "warned"), (2 + 2 * k, "free"))
+)
 RUN = ("run", DESK, "--histories", "all")
 SWEEP = ("sweep", DESK, "--vary", VARY, "--replications", "6", "--workers", "1")
 needs_root = pytest.mark.skipif(
@@ -139,6 +142,23 @@ def test_disk_full_of_tasks(disk: Callable[[str], Path], tmp_path: Path) -> None
     assert command("resume", str(out)).returncode == 0
     assert command(*SWEEP, "--out", str(tmp_path / "whole")).returncode == 0
     assert hashes(out) == hashes(tmp_path / "whole")
+
+
+@needs_root
+def test_disk_full_of_a_file(disk: Callable[[str], Path], tmp_path: Path) -> None:
+    """Neither a fitted scenario nor a report of tests is left half-written; what was there stays."""
+    place = disk("size=8k")
+    before = {"x.xml": "earlier", "fill": "." * 4096}
+    for name, text in before.items():
+        (place / name).write_text(text)
+    expecting = tmp_path / "x.yaml"
+    expecting.write_text(Path(DESK).read_text(encoding="utf-8") + "expect: [{measure: ban_rate, below: 99%}]\n")
+    told = one_line(command("test", str(expecting), "--junit", str(place / "x.xml")), 1)
+    assert "x.xml cannot be written: No space left on device; make room, or give --junit for another place" in told
+    (tmp_path / "h.csv").write_text(HISTORIES)
+    told = one_line(command("fit", str(tmp_path / "h.csv"), "--out", str(place / "x.yaml")), 1)
+    assert "x.yaml cannot be written: No space left on device; make room, or give --out for another place" in told
+    assert {path.name: path.read_text() for path in place.iterdir()} == before
 
 
 def test_files_of_limited_size(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from reference_draws import Draws
 
-from sim.model.account import ACCOUNT, STAYED, catch_up, enter
+from sim.model.account import ACCOUNT, STAYED, UNDRAWN, aim, catch_up, enter
 from sim.model.events import restart, room_for_strike, turn_phase
 from sim.model.jit import NEVER, compiled
-from sim.model.tables import Tables, compile_tables
+from sim.model.tables import Tables, compile_tables, keyed
 from sim.scenario import loads
 
 DAY = 86_400_000_000
@@ -47,6 +50,17 @@ def test_room_for_a_strike(held: int, now: int, room: bool, left: list[int]) -> 
     accounts["held"] = held
     assert _room(law, accounts, strikes, now * DAY) is room
     assert strikes[: accounts["held"][0]].tolist() == [day * DAY for day in left]
+
+
+def test_room_among_many_strikes() -> None:
+    """Three hundred strikes of one day leave no room while they count, and all of it thereafter."""
+    law, _ = compile_tables(loads(TEXT))
+    accounts, strikes = np.zeros(1, ACCOUNT), np.arange(300)
+    accounts["held"] = 300
+    assert _room(law, accounts, strikes, DAY) is False
+    assert accounts["held"][0] == 300
+    assert _room(law, accounts, strikes, 11 * DAY) is True
+    assert accounts["held"][0] == 0
 
 
 @compiled
@@ -129,3 +143,25 @@ def test_draws_made_ahead_are_taken() -> None:
         found.append((int(accounts["exit"][0]), int(accounts["exit_at"][0])))
     assert found[:2] == [(0, 107), (1, 205)]
     assert found[2][1] > 1_000_000  # no more are ready: it is drawn, about a day
+
+
+@compiled
+def _aim(law: Tables, accounts: np.ndarray) -> None:
+    aim(law, accounts[0], 0)
+
+
+def test_violations_made_ahead_are_taken() -> None:
+    """As many as are ready, however many there are of other draws; the next one has the draw of its number."""
+    law = keyed(compile_tables(loads(TEXT))[0], 5, 2)
+    ahead, depth = np.zeros((len(law.depth), 4, 3)), np.full_like(law.depth, 4)
+    ahead[0, :2, 1], depth[0] = (0.25, 0.75), 2
+    law = law._replace(ahead=ahead, depth=depth)
+    accounts = np.zeros(1, ACCOUNT)
+    accounts["lane"], accounts["propensity"] = 1, 1.0
+    found = []
+    for number in range(3):
+        accounts["violation"], accounts["to_go"] = number, UNDRAWN
+        _aim(law, accounts)
+        found.append(float(accounts["to_go"][0]))
+    drawn = -math.log1p(-Draws(5, 2).uniform("shops", 0, "violation", 2))
+    assert found == [0.25, 0.75, pytest.approx(drawn, rel=1e-15)]

@@ -63,6 +63,24 @@ def test_cutoff_tries_again(wrong: int, monkeypatch: pytest.MonkeyPatch) -> None
     assert calls[1] == (1.0 if wrong == 0 else pytest.approx(0.9 * calls[0]))
 
 
+@pytest.mark.parametrize("deviations", [-4, 4])
+@pytest.mark.parametrize("count", [1, 1_000, 100_000])
+def test_one_pass_is_enough(count: int, deviations: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 million accounts, four standard deviations fewer draws than expected are still enough, and as many more still have room."""
+    passes: list[int] = []
+
+    def scripted(key, segment, accounts, draw, threshold, draws, numbers):
+        assert passes == []
+        expected = threshold * accounts
+        passes.append(int(expected + deviations * expected**0.5))
+        kept = min(passes[0], len(draws))
+        draws[:kept] = numbers[:kept] = np.arange(kept)
+        return passes[0]
+
+    monkeypatch.setattr(population, "_draws_below", scripted)
+    assert cutoff(key(0, 0), SEGMENT, 10**8, DRAW, count) == (count - 1, count - 1)
+
+
 def test_cutoff_breaks_ties_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """Among equal draws the lower index comes first, in whatever order they are found."""
 

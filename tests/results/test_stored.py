@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from results.written import FILES, GOLDEN, SETTINGS, desk, everything, in_memory, write
 
+import sim
 from sim.errors import ResultsError
 from sim.experiments import replications
 from sim.experiments.replications import Settings, codes_of, run_in_memory, run_to_folder
@@ -309,3 +313,67 @@ def test_no_results_folder(kind: str, tmp_path: Path) -> None:
         place.write_text("")
     with pytest.raises(ResultsError, match=r"is not a results folder: it has no manifest\.json"):
         Stored(place)
+
+
+def read_all(place: Path) -> list[pd.DataFrame]:
+    """Everything that results can be asked for."""
+    result = sim.open(place)
+    return [getattr(result, table) for table in (*TABLES, "summary")]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_pipe(name: str, folder: Path, tmp_path: Path) -> None:
+    """It is refused, and not waited for."""
+    place = tmp_path / "x"
+    shutil.copytree(folder, place)
+    (place / name).unlink()
+    os.mkfifo(place / name)
+    with pytest.raises(ResultsError, match=name):
+        read_all(place)
+
+
+def test_a_summary_cut_short(folder: Path, tmp_path: Path) -> None:
+    """Within a number, where it can still be read; `summary_as_found` shows what is there."""
+    place = tmp_path / "x"
+    shutil.copytree(folder, place)
+    text = (place / SUMMARY).read_text()
+    (place / SUMMARY).write_text(text[: text.index(".", text.index("\n")) + 2])
+    with pytest.raises(ResultsError, match=r"summary\.csv is not as the run wrote it; .*reproduce"):
+        _ = sim.open(place).summary
+    assert len(Stored(place).summary_as_found) == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda told: told["tables"]["bans"].pop("rows"), "look at tables.bans"),
+        (lambda told: told["tables"].update(bans=None, waits=3), "look at tables.bans, tables.waits"),
+        (lambda told: (told.pop("written"), told.update(seed="one")), "look at seed, written"),
+        (lambda told: told["versions"].update(python="\ud800"), "surrogates"),
+    ],
+)
+def test_a_manifest_that_was_altered(
+    edit: Callable[[dict[str, Any]], object], told: str, folder: Path, tmp_path: Path
+) -> None:
+    """What the report needs is looked at when results are opened, all of it at once."""
+    place = tmp_path / "x"
+    shutil.copytree(folder, place)
+    found = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+    edit(found)
+    (place / MANIFEST).write_text(json.dumps(found), encoding="utf-8")
+    with pytest.raises(ResultsError, match=told):
+        sim.open(place)
+
+
+@pytest.mark.parametrize("column", ["segment", "state", "desk"])
+def test_names_that_the_manifest_has_not(column: str, folder: Path, tmp_path: Path) -> None:
+    """A table with a name that is not among the categories is refused, and does not lose it."""
+    place = tmp_path / "x"
+    shutil.copytree(folder, place)
+    told = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+    lost = told["categories"][column][0]
+    told["categories"][column][0] = "someone else"
+    (place / MANIFEST).write_text(json.dumps(told), encoding="utf-8")
+    table = {"segment": "bans", "state": "occupancy", "desk": "desks"}[column]
+    with pytest.raises(ResultsError, match=f"{table}.parquet cannot be read: .*{column} `{lost}` is none of those"):
+        Stored(place).table(table)

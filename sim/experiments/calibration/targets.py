@@ -63,6 +63,8 @@ def read_targets(file: str | os.PathLike[str], scenario: Scenario) -> list[Targe
     shown = str(file)
     if not is_utf8(file):
         raise ScenarioError([Fault(shown, None, "", NOT_UTF8, RENAME)])
+    if Path(file).exists() and not Path(file).is_file():
+        raise ScenarioError([Fault(shown, None, "", "is not a file", "name a CSV file")])
     try:
         raw = Path(file).read_bytes()
     except OSError as error:

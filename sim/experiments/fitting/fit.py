@@ -22,6 +22,7 @@ from sim.experiments.fitting.reading import Histories, read_histories
 from sim.experiments.fitting.scenario_file import Visits, scenario_text, split_by_visit
 from sim.experiments.replications import Progress, Settings, run_in_memory
 from sim.results.estimators import aalen_johansen
+from sim.results.placing import same_file, writing
 from sim.results.spells import DAY_US, Spells
 from sim.scenario import Scenario, loads
 from sim.scenario.names import allowed
@@ -32,6 +33,8 @@ LIVED_ACCOUNTS, MOST_REPLICATIONS = 100_000, 200
 ESTIMATES = ("state", "to", "entries", "events", "family", "parameter", "value", "standard_error", "unit", "aic", "gap")
 OCCUPANCY = ("segment", "state", "days", "observed", "low", "high", "simulated")
 ALL = "all together"
+TABLES = ("estimates", "occupancy")
+"""Written beside the scenario, as ``<name>_<table>.csv``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,34 +119,43 @@ class Fit:
         ------
         ResultsError
             A file is in the way.
+        NotWrittenError
+            The disk is full, or the place takes no files.
         """
         check_targets(out, force=force)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".fit-", dir=out.parent))
-        try:
-            (making / out.name).write_text(self.text, encoding="utf-8")
-            self.estimates.to_csv(making / f"{out.stem}_estimates.csv", index=False, lineterminator="\n")
-            self.occupancy.to_csv(
-                making / f"{out.stem}_occupancy.csv", index=False, lineterminator="\n", float_format="%.6f"
-            )
-            decorate(making / out.name)
-            made = sorted(making.iterdir())
-            for file in made:
-                file.replace(out.parent / file.name)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            making = Path(tempfile.mkdtemp(prefix=".fit-", dir=out.parent))
+            try:
+                self._write(making / out.name)
+                decorate(making / out.name)
+                made = sorted(making.iterdir())
+                for file in made:
+                    file.replace(out.parent / file.name)
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
         return [out.parent / file.name for file in made]
 
+    def _write(self, file: Path) -> None:
+        """Write the scenario and the tables beside it."""
+        file.write_text(self.text, encoding="utf-8")
+        estimates, occupancy = (file.with_name(f"{file.stem}_{table}.csv") for table in TABLES)
+        self.estimates.to_csv(estimates, index=False, lineterminator="\n")
+        self.occupancy.to_csv(occupancy, index=False, lineterminator="\n", float_format="%.6f")
 
-def check_targets(out: Path, *, force: bool) -> None:
-    """Refuse to write over a scenario and its tables.
+
+def check_targets(out: Path, *, force: bool, source: Path | None = None) -> None:
+    """Refuse to write over a scenario and its tables; over the histories, `source`, always.
 
     Raises
     ------
     ResultsError
         A file is in the way.
     """
-    targets = (out, *(out.with_name(f"{out.stem}_{table}.csv") for table in ("estimates", "occupancy")))
+    targets = (out, *(out.with_name(f"{out.stem}_{table}.csv") for table in TABLES))
+    for target in targets:
+        if source is not None and same_file(target, source):
+            raise ResultsError(f"{target} holds the histories, and is not replaced; take another --out")
     taken = [str(target) for target in targets if target.exists()]
     if taken and not force:
         raise ResultsError(f"{', '.join(taken)}: already there; take another --out, or replace with --force")

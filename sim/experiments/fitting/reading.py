@@ -148,6 +148,8 @@ def _table(file: Path) -> pd.DataFrame:
 def _text(file: Path) -> str:
     if not is_utf8(file):
         raise ScenarioError([Fault(str(file), None, "", NOT_UTF8, RENAME)])
+    if file.exists() and not file.is_file():  # a pipe might be waited for, and a device never ends
+        raise ScenarioError([Fault(str(file), None, "", "is not a file", "give a CSV file of histories")])
     try:
         raw = file.read_bytes()
         raw = UNPACKED.get(file.suffix, bytes)(raw)
