@@ -14,7 +14,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.errors import ResultsError, ScenarioError
+from sim.results.columns import SUMMARY as MEASURED
 from sim.results.columns import TABLES, Column
 from sim.results.content import ContentHash, summary_hash
 from sim.results.placing import MANIFEST, Partial
@@ -201,16 +202,24 @@ def file_hash(file: Path) -> str:
 
 
 _OF_A_RUN: Mapping[str, type] = {
-    "scenario": dict,
+    "scenario.sha256": str,
     "seed": int,
     "replications": int,
-    "versions": dict,
+    "versions.enforcement-sim": str,
+    "command": list,
     "platform": str,
     "written": str,
     "categories": dict,
     "tables": dict,
 }
 """Keys of the manifest of a run, and of what sort they are."""
+
+
+def _at(told: Any, path: str) -> Any:
+    """What stands at a dotted path; `None` where there is no such thing."""
+    for key in path.split("."):
+        told = told.get(key) if isinstance(told, dict) else None
+    return told
 
 
 def regular(file: Path) -> Path:
@@ -224,6 +233,13 @@ def regular(file: Path) -> Path:
     if file.exists() and not file.is_file():
         raise OSError("it is not a file")
     return file
+
+
+def _with_columns(table: pd.DataFrame, expected: Sequence[str]) -> pd.DataFrame:
+    """A table as it is, if its columns are those expected: a name may be damaged where nothing is checked."""
+    if list(table) != list(expected):
+        raise ValueError(f"its columns are {', '.join(map(str, table))}, and not {', '.join(expected)}")
+    return table
 
 
 def _number(text: str) -> float:
@@ -263,7 +279,7 @@ class Stored:
             With every key that is missing or of another sort.
         """
         told = self.manifest
-        wrong = [key for key, sort in _OF_A_RUN.items() if not isinstance(told.get(key), sort)]
+        wrong = [key for key, sort in _OF_A_RUN.items() if not isinstance(_at(told, key), sort)]
         hashes = told.get("tables")
         for name, table in hashes.items() if isinstance(hashes, dict) else ():
             if not (isinstance(table, dict) and isinstance(table.get("rows"), int) and "sha256" in table):
@@ -302,8 +318,8 @@ class Stored:
     @property
     def summary(self) -> pd.DataFrame:
         """The summary, as `sim.results.summary.summarise` made it: what is not as the manifest tells of it is refused."""
-        told = self.manifest.get("summary")
-        if told is not None and told != {"rows": len(self.summary_as_found), "sha256": self._hash_of_summary}:
+        found = {"rows": len(self.summary_as_found), "sha256": self._hash_of_summary}
+        if self.manifest.get("summary", found) != found:  # before 1.0 it was not told
             raise ResultsError(
                 f"{self.folder / SUMMARY} is not as the run wrote it; `enforcement-sim reproduce {self.folder}` tells what differs"
             )
@@ -316,16 +332,18 @@ class Stored:
     @cached_property
     def summary_as_found(self) -> pd.DataFrame:
         """The summary, whatever has become of it since."""
-        texts = {"measure": str, "segment": str, "state": str, "unit": str}
-        table: pd.DataFrame = self._guard(
-            SUMMARY,
-            lambda path: pd.read_csv(
+        numbers = ("value", "low", "high")
+
+        def read(path: Path) -> pd.DataFrame:
+            table = pd.read_csv(
                 path,
-                dtype=texts,
+                dtype=dict.fromkeys(set(MEASURED) - set(numbers), str),
                 keep_default_na=False,
-                converters=dict.fromkeys(("value", "low", "high"), _number),
-            ),
-        )
+                converters=dict.fromkeys(numbers, _number),
+            )
+            return _with_columns(table, MEASURED)
+
+        table: pd.DataFrame = self._guard(SUMMARY, read)
         return table
 
     def table(self, name: str) -> pd.DataFrame:
@@ -344,10 +362,7 @@ class Stored:
                 yield self._guard(f"{name}.parquet", read)
 
     def _typed(self, name: str, arrow: pa.Table) -> pd.DataFrame:
-        expected = [column.name for column in TABLES[name]]
-        if arrow.column_names != expected:  # a name may be damaged where nothing is checked
-            raise ValueError(f"its columns are {', '.join(arrow.column_names)}, and not {', '.join(expected)}")
-        table: pd.DataFrame = arrow.to_pandas()
+        table = _with_columns(arrow.to_pandas(), [column.name for column in TABLES[name]])
         for column in TABLES[name]:
             if column.type == "category":
                 order = pd.Index(self.manifest["categories"][column.name], dtype=str)

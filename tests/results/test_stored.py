@@ -349,6 +349,8 @@ def test_a_summary_cut_short(folder: Path, tmp_path: Path) -> None:
         (lambda told: told["tables"]["bans"].pop("rows"), "look at tables.bans"),
         (lambda told: told["tables"].update(bans=None, waits=3), "look at tables.bans, tables.waits"),
         (lambda told: (told.pop("written"), told.update(seed="one")), "look at seed, written"),
+        (lambda told: told.update(versions={}, command=3), r"look at versions\.enforcement-sim, command$"),
+        (lambda told: told["scenario"].pop("sha256"), "look at scenario.sha256"),
         (lambda told: told["versions"].update(python="\ud800"), "surrogates"),
     ],
 )
