@@ -261,12 +261,34 @@ def test_inputs_are_not_written_over(command: Command, tmp_path: Path) -> None:
     scenario.write_text(Path(DESK).read_text(encoding="utf-8"), encoding="utf-8")
     histories.write_text("account,time,state\n1,0,free\n1,2,warned\n", encoding="utf-8")
     before = scenario.read_bytes(), histories.read_bytes()
-    assert "x.yaml is one of the scenarios" in command("test", "x.yaml", "--junit", "./x.yaml").error
+    (tmp_path / "w.yaml").write_text("extends: x.yaml\n", encoding="utf-8")
+    for name in ("x.yaml", "w.yaml"):
+        assert "x.yaml is no XML, and is not replaced" in command("test", name, "--junit", "./x.yaml").error
     for out in ("h.csv", str(tmp_path / "h.csv")):
         done = command("fit", "h.csv", "--out", out, "--force")
         assert (done.code, done.out) == (2, "")
         assert "holds the histories, and is not replaced" in done.error
     assert (scenario.read_bytes(), histories.read_bytes()) == before
+
+
+def test_junit_into_links_and_pipes(command: Command, tmp_path: Path) -> None:
+    """A link stays one, its file keeps who may read it, and a pipe is written into."""
+    (tmp_path / "x.yaml").write_text(
+        Path(DESK).read_text(encoding="utf-8") + "expect: [{measure: ban_rate, below: 99%}]\n", encoding="utf-8"
+    )
+    real, link, pipe = (tmp_path / name for name in ("real.xml", "link.xml", "pipe.xml"))
+    real.write_text("<earlier/>", encoding="utf-8")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    assert command("test", "x.yaml", "--junit", "link.xml").code == 0
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert command("test", "x.yaml", "--junit", "pipe.xml").code == 0
+    assert os.read(reader, 1 << 16).decode().rstrip().endswith("</testsuites>")
+    os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.xml", "pipe.xml", "real.xml", "x.yaml"]
 
 
 @pytest.mark.parametrize("arguments", [("fit",), ("calibrate", DESK, "--out", "x", "--targets")])

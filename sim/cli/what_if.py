@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from sim.views.sweeps import Sweep
 
 
+def _check_junit(file: Path | None) -> None:
+    """Refuse to replace what is no XML: a scenario, one of those that it extends, a table."""
+    if file is not None and file.is_file():
+        with file.open("rb") as opened:
+            begin = opened.read(1)
+        if begin not in (b"", b"<"):
+            raise typer.BadParameter(f"{file} is no XML, and is not replaced", param_hint="--junit")
+
+
 @app.command("test")
 def check(
     scenarios: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that ship.")],
@@ -48,11 +57,9 @@ def check(
     """
     check_engine(engine)
     check_where(workers, cluster)
-    from sim.results.placing import same_file, write_whole
-
-    if junit is not None and any(same_file(junit, Path(each)) for each in scenarios):
-        raise typer.BadParameter(f"{junit} is one of the scenarios", param_hint="--junit")
+    _check_junit(junit)
     from sim.experiments.expect import check_expectations
+    from sim.results.placing import write_whole
     from sim.views import verdicts
 
     if not quiet:

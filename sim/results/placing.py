@@ -99,19 +99,25 @@ def same_file(one: Path, other: Path) -> bool:
 
 
 def write_whole(file: Path, text: str, way_on: str) -> None:
-    """Write a text file whole or not at all; `way_on` says what one can do when it cannot be.
+    """Write a text file whole or not at all; into what is not a file, such as a pipe, as it comes. `way_on` says what one can do when it cannot be.
 
     Raises
     ------
     NotWrittenError
         The system refused it.
     """
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.partial")
     with writing(file, way_on):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not file.is_file():
+            file.write_text(text, encoding="utf-8")
+            return
+        target = file.resolve()  # a link stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{os.getpid()}.partial")
         try:
             unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(file)
+            if target.exists():
+                shutil.copymode(target, unfinished)
+            unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
 

@@ -319,7 +319,7 @@ class Stored:
     def summary(self) -> pd.DataFrame:
         """The summary, as `sim.results.summary.summarise` made it: what is not as the manifest tells of it is refused."""
         found = {"rows": len(self.summary_as_found), "sha256": self._hash_of_summary}
-        if self.manifest.get("summary", found) != found:  # before 1.0 it was not told
+        if self.manifest.get("summary", found) != found:  # 1.0.0 did not tell it
             raise ResultsError(
                 f"{self.folder / SUMMARY} is not as the run wrote it; `enforcement-sim reproduce {self.folder}` tells what differs"
             )

@@ -299,17 +299,11 @@ def _reason(comparison: Comparison, name: str) -> str:
     if comparison.manifest["accounts_compared"] != "all":
         return "too many accounts have events"
     one, other = (comparison.scenarios[k].spec.segments for k in (0, comparison.names.index(name)))
-    crowds = [
-        [
-            (segments[each].accounts, segments[each].joins_from_us, segments[each].joins_to_us)
-            for each in one
-            if each in other
-        ]
+    mine, theirs = (
+        {segment: (said.accounts, said.joins_from_us, said.joins_to_us) for segment, said in segments.items()}
         for segments in (one, other)
-    ]
-    if crowds[0] != crowds[1]:
-        return "a segment has other accounts in B than in A"
-    return "accounts meet at a limited desk"
+    )
+    return "accounts meet at a limited desk" if mine == theirs else "A and B differ in accounts, or in when they join"
 
 
 def closing_lines(comparison: Comparison, name: str) -> Iterator[str]:
@@ -321,7 +315,9 @@ def closing_lines(comparison: Comparison, name: str) -> Iterator[str]:
     own = comparison.differences[comparison.differences["scenario"] == name]
     ban = own[(own["measure"] == "ban_rate")].iloc[0]
     known = own["narrower"].dropna()
-    if math.isnan(ban["low"]):
+    if math.isnan(ban["difference"]):
+        yield "There is no ban rate: nobody has joined by the end."
+    elif math.isnan(ban["low"]):
         yield f"No limits of the ban rate: {_reason(comparison, name)}; take --replications 10 or more."
     if math.isnan(ban["narrower"]):
         return

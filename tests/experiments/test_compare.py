@@ -483,7 +483,16 @@ def test_other_numbers_of_accounts(a: int, b: int, capsys: pytest.CaptureFixture
     print_comparison(found, Path("there"))
     told = " ".join(capsys.readouterr().out.split())
     assert f"Of {alike.lives['compared'].sum():,} accounts, 0 live another life" in told
-    assert "No limits of the ban rate: a segment has other accounts in B than in A; take --replications" in told
+    assert "No limits of the ban rate: A and B differ in accounts, or in when they join; take --replications" in told
+
+
+def test_nobody_joins(capsys: pytest.CaptureFixture[str]) -> None:
+    """Then there is no ban rate, and no number of replications would give it limits."""
+    late = {f"segments.{name}.joins": {"from": "2023-12-31", "to": "2024-02-01"} for name in timeline().spec.segments}
+    print_comparison(sim.compare(timeline(late), timeline(late), seed=5), Path("there"))
+    told = " ".join(capsys.readouterr().out.split())
+    assert "There is no ban rate: nobody has joined by the end." in told
+    assert "--replications" not in told
 
 
 def test_too_many_readers_have_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:

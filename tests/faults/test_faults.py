@@ -148,7 +148,7 @@ def test_disk_full_of_tasks(disk: Callable[[str], Path], tmp_path: Path) -> None
 def test_disk_full_of_a_file(disk: Callable[[str], Path], tmp_path: Path) -> None:
     """Neither a fitted scenario nor a report of tests is left half-written; what was there stays."""
     place = disk("size=8k")
-    before = {"x.xml": "earlier", "fill": "." * 4096}
+    before = {"x.xml": "<earlier/>", "fill": "." * 4096}
     for name, text in before.items():
         (place / name).write_text(text)
     expecting = tmp_path / "x.yaml"

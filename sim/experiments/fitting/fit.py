@@ -156,6 +156,8 @@ def check_targets(out: Path, *, force: bool, source: Path | None = None) -> None
     for target in targets:
         if source is not None and same_file(target, source):
             raise ResultsError(f"{target} holds the histories, and is not replaced; take another --out")
+        if target.is_dir():
+            raise ResultsError(f"{target} is a folder; take another --out")
     taken = [str(target) for target in targets if target.exists()]
     if taken and not force:
         raise ResultsError(f"{', '.join(taken)}: already there; take another --out, or replace with --force")
