@@ -366,10 +366,10 @@ class Stored:
         for column in TABLES[name]:
             if column.type == "category":
                 order = pd.Index(self.manifest["categories"][column.name], dtype=str)
-                unknown = set(table[column.name].dropna().unique()) - set(order)
-                if unknown:
-                    raise ValueError(f"{column.name} `{min(unknown)}` is none of those that {MANIFEST} names")
-                table[column.name] = table[column.name].astype(pd.CategoricalDtype(order))
+                written, table[column.name] = table[column.name], table[column.name].astype(pd.CategoricalDtype(order))
+                lost = written[table[column.name].isna() & written.notna()]
+                if len(lost):
+                    raise ValueError(f"{column.name} `{lost.iloc[0]}` is none of those that {MANIFEST} names")
             elif column.type == "nullable int":
                 table[column.name] = table[column.name].astype("Int64")
         return table
