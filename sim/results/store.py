@@ -366,7 +366,8 @@ class Stored:
         for column in TABLES[name]:
             if column.type == "category":
                 order = pd.Index(self.manifest["categories"][column.name], dtype=str)
-                written, table[column.name] = table[column.name], table[column.name].astype(pd.CategoricalDtype(order))
+                written = table[column.name].astype("category")
+                table[column.name] = written.cat.set_categories(order)
                 lost = written[table[column.name].isna() & written.notna()]
                 if len(lost):
                     raise ValueError(f"{column.name} `{lost.iloc[0]}` is none of those that {MANIFEST} names")
