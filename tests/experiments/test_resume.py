@@ -312,7 +312,10 @@ def test_interrupt_tells_what_is_kept(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals")
 def test_interrupt_of_a_process(tmp_path: Path) -> None:
-    """By a signal, in the midst of replications of minutes: gone soon, and the count that it tells is the count that is kept."""
+    """By a signal, in the midst of replications of minutes: gone soon, and the count that it tells is the count that is kept.
+
+    Each of two threads may finish one more between the telling and the end.
+    """
     scenario = load(ROOT / "tests" / "benchmarks" / "ladder.yaml").with_values({"segments.accounts.accounts": 300_000})
     (tmp_path / "x.yaml").write_text(scenario.resolved_yaml())
     code = "from sim.cli import main; main()"
@@ -332,8 +335,9 @@ def test_interrupt_of_a_process(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert time.monotonic() - began < 10  # under a second on a machine with nothing else to do
-    kept = finished_tasks(tmp_path / "x")
-    assert err.strip().startswith(f"interrupted; {kept} finished tasks are kept")
+    told = re.match(r"interrupted; (\d+) finished tasks are kept", err.strip())
+    assert told is not None, err
+    assert 2 <= int(told[1]) <= finished_tasks(tmp_path / "x") <= int(told[1]) + 2
     assert sorted(path.name for path in tmp_path.iterdir()) == [".x.tasks", "x.yaml"]
 
 
